@@ -1,0 +1,61 @@
+package inbox
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Tx is the part of a transaction that a Handler may use: everything but its end, which is the inbox's.
+type Tx interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// Handler is the simple form: apply one event within tx. Nil means applied; Reject and Park refuse it, and leave no
+// trace of what the handler wrote; any other error is an infrastructure fault and the event is tried again.
+type Handler func(ctx context.Context, tx Tx, e Event) error
+
+// Locks says what a BatchHandler does about rows that another client holds.
+type Locks int
+
+const (
+	// WaitForLocks waits, up to the transaction's lock_timeout.
+	WaitForLocks Locks = iota
+	// SkipLocked locks what is free and marks the items that need the rest as Blocked.
+	SkipLocked
+)
+
+// Item is one event on its way through a batch.
+type Item struct {
+	Event
+
+	// Blocked is set by Load's callbacks under SkipLocked: a row this item needs exists and is held by another client.
+	Blocked bool
+
+	rejected string
+}
+
+// Reject gives the item its final business "no"; the code is stored and stays.
+func (i *Item) Reject(code string) { i.rejected = code }
+
+// Rejected returns the code given to Reject, or the empty string: the item is applied.
+func (i *Item) Rejected() string { return i.rejected }
+
+// BatchHandler is the batch form: a whole batch in two round trips. One belongs to one lane and sees one batch after
+// another: Load, then Apply, or Load again if the batch could not be finished. What Load read must not outlive its
+// batch (I10).
+type BatchHandler interface {
+	// Load queues onto the first round trip the locks and reads that Apply will decide on. Rows are locked in a fixed
+	// order (ARCHITECTURE.md, "Lock order"). items may include duplicates, which Apply will not see. Results reach the
+	// callbacks queued with the statements before Apply is called.
+	Load(q *pgx.Batch, items []*Item, locks Locks)
+
+	// Apply decides the fresh items in the order given (topic, partition, offset), calls Reject on those it refuses,
+	// and queues its writes onto the second round trip. It must not block. An error fails the whole batch, which is
+	// tried again after a pause.
+	Apply(q *pgx.Batch, fresh []*Item) error
+}

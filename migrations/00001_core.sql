@@ -1,0 +1,178 @@
+-- The tables of one installation. They live in the schema that search_path names; nothing here names one.
+-- Text keys are collate "C": a new libc changes the order of other collations and silently breaks their indexes.
+-- A table that a batch writes has no identity, no default nextval and no trigger (ARCHITECTURE.md, "Growing").
+
+-- +goose Up
+
+-- One row a migration: the oldest schema version whose binaries still work after it.
+create table schema_compatibility (
+    version integer primary key,
+    oldest  integer not null check (oldest <= version)
+);
+insert into schema_compatibility (version, oldest) values (1, 1);
+
+-- Who this database is, and which group of which cluster it keeps the positions of.
+create table installation (
+    only_row          boolean primary key default true check (only_row),
+    id                uuid not null,
+    system_identifier bigint not null,
+    database          text not null,
+    cluster_id        text not null,
+    consumer_group    text not null,
+    created_at        timestamptz not null default now(),
+    adopted_at        timestamptz
+);
+
+create table offsets (
+    topic       text collate "C" not null,
+    partition   integer not null check (partition >= 0),
+    incarnation integer not null default 1 check (incarnation > 0),
+    topic_id    uuid,
+    start       bigint not null check (start >= 0),
+    next        bigint not null,
+    applied     bigint not null default 0 check (applied >= 0),
+    rejected    bigint not null default 0 check (rejected >= 0),
+    duplicate   bigint not null default 0 check (duplicate >= 0),
+    parked      bigint not null default 0 check (parked >= 0),
+    ignored     bigint not null default 0 check (ignored >= 0),
+    skipped     bigint not null default 0 check (skipped >= 0),
+    jumped      bigint not null default 0 check (jumped >= 0),
+    -- The claim: who may advance next. The last writer holds it.
+    token       uuid,
+    owner       text,
+    claimed_at  timestamptz,
+    -- Null reason = running.
+    halt_reason text,
+    halt_detail text,
+    halted_at   timestamptz,
+    -- Hash of the record at next-1, to notice a log that was cut back and grew again. Null = no record there to compare.
+    last_hash   bigint,
+    -- Storm guard: one byte a record, newest last, at most 200; 1 = parked.
+    recent      bytea not null default '',
+    updated_at  timestamptz not null default now(),
+    primary key (topic, partition),
+    constraint offsets_adds_up
+        check (next - start = applied + rejected + duplicate + parked + ignored + skipped + jumped)
+) with (fillfactor = 50);
+
+create type inbox_outcome as enum ('applied', 'rejected');
+
+create table inbox (
+    tenant      text collate "C" not null,
+    event_id    text collate "C" not null,
+    source      text collate "C" not null,
+    -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
+    fingerprint bigint not null,
+    outcome     inbox_outcome not null,
+    reason      text,
+    topic       text collate "C" not null,
+    partition   integer not null,
+    incarnation integer not null,
+    "offset"    bigint not null,
+    recorded_at timestamptz not null default now(),
+    primary key (tenant, event_id, source),
+    constraint inbox_reason check ((outcome = 'rejected') = (reason is not null))
+);
+
+create table dead_letters (
+    topic          text collate "C" not null,
+    partition      integer not null,
+    incarnation    integer not null,
+    "offset"       bigint not null,
+    reason         text not null,
+    detail         text not null default '',
+    -- Byte of the value at which the decoder stopped; null = the whole record.
+    error_position integer,
+    key            bytea,
+    value          bytea,
+    -- Keys and values in turn: key 1, value 1, key 2, value 2, ...; a null value is a null element.
+    headers        bytea[] not null default '{}',
+    record_time    timestamptz,
+    parked_at      timestamptz not null default now(),
+    primary key (topic, partition, incarnation, "offset")
+);
+
+-- Every SKU that was ever defined or stocked; a stock row is only created under a lock on this one.
+create table skus (
+    tenant          text collate "C" not null,
+    sku             text collate "C" not null,
+    backorder       text not null default 'deny' check (backorder in ('deny', 'allow', 'limit')),
+    backorder_limit bigint check (backorder_limit >= 0),
+    updated_at      timestamptz not null default now(),
+    primary key (tenant, sku),
+    constraint skus_limit check ((backorder = 'limit') = (backorder_limit is not null))
+);
+
+create table stock (
+    tenant           text collate "C" not null,
+    sku              text collate "C" not null,
+    location         text collate "C" not null,
+    on_hand          bigint not null,
+    reserved         bigint not null default 0 check (reserved >= 0),
+    version          bigint not null check (version > 0),
+    -- The policy of skus, copied here because the CHECK needs it.
+    backorder        text not null,
+    backorder_limit  bigint,
+    -- The partition that changed this row last: all events of a SKU should share one.
+    last_topic       text collate "C" not null,
+    last_partition   integer not null,
+    partition_moves  integer not null default 0,
+    updated_at       timestamptz not null default now(),
+    primary key (tenant, sku, location),
+    constraint stock_limit check ((backorder = 'limit') = (backorder_limit is not null)),
+    constraint stock_not_oversold
+        check (on_hand >= 0 or backorder = 'allow' or (backorder = 'limit' and on_hand >= -backorder_limit))
+) with (fillfactor = 70);
+
+-- The ledger: append-only, and the only way stock changes.
+create table movements (
+    tenant       text collate "C" not null,
+    sku          text collate "C" not null,
+    location     text collate "C" not null,
+    version      bigint not null check (version > 0),
+    delta        bigint not null,
+    on_hand      bigint not null,
+    kind         text not null,
+    event_id     text collate "C" not null,
+    event_source text collate "C" not null,
+    recorded_at  timestamptz not null default now(),
+    primary key (tenant, sku, location, version)
+);
+
+-- Ids are drawn explicitly, while the locks that order the messages are held (ARCHITECTURE.md, "Out").
+create sequence outbox_id cache 1;
+
+create table outbox (
+    id       bigint primary key,
+    topic    text not null,
+    key      bytea,
+    event_id text not null,
+    payload  bytea not null,
+    headers  bytea[] not null default '{}'
+);
+
+create table operator_actions (
+    id        bigint generated always as identity primary key,
+    at        timestamptz not null default now(),
+    actor     text not null,
+    command   text not null,
+    because   text not null check (because <> ''),
+    topic     text,
+    partition integer,
+    before    jsonb,
+    after     jsonb
+);
+
+-- +goose Down
+drop table operator_actions;
+drop table outbox;
+drop sequence outbox_id;
+drop table movements;
+drop table stock;
+drop table skus;
+drop table dead_letters;
+drop table inbox;
+drop type inbox_outcome;
+drop table offsets;
+drop table installation;
+drop table schema_compatibility;
