@@ -47,7 +47,7 @@ create table offsets (
     halted_at   timestamptz,
     -- Hash of the record at next-1, to notice a log that was cut back and grew again. Null = no record there to compare.
     last_hash   bigint,
-    -- Storm guard: one byte a record, newest last, at most 200; 1 = parked.
+    -- Storm guard: how many of the latest 200 records were seen, then a bit each, 1 = parked. Empty = none seen.
     recent      bytea not null default '',
     updated_at  timestamptz not null default now(),
     primary key (topic, partition),
