@@ -76,10 +76,12 @@ func (r *Reader) offsetFetch(group string) (*sarama.OffsetFetchResponse, error) 
 	if err != nil {
 		return nil, err
 	}
-	if code := response.GroupError(); code != sarama.ErrNoError {
+	switch code := response.GroupError(); code {
+	case sarama.ErrNoError, sarama.ErrGroupIDNotFound: // not every broker calls a group that never was an empty one
+		return response, nil
+	default:
 		return nil, code
 	}
-	return response, nil
 }
 
 func movedCoordinator(err error) bool {
