@@ -15,11 +15,18 @@ const (
 	// maxRetries is how often a question goes to another broker because the one asked no longer has the answer.
 	maxRetries = 5
 	retryPause = 100 * time.Millisecond
-	// fetchWait is how long a broker may hold back an empty answer.
-	fetchWait = 100 * time.Millisecond
 	// fetchVersion is the newest Fetch that sarama speaks; brokers older than we support have it.
 	fetchVersion = 12
 )
+
+// question is what a fetch asks for.
+type question struct {
+	at        TopicPartition
+	offset    int64
+	bytes     int32 // roughly: a larger first batch comes whole
+	isolation sarama.IsolationLevel
+	patience  time.Duration // how long the broker may wait for something to answer with
+}
 
 // page is one answer to a fetch: batches in offset order, the first of which may begin before the offset asked for.
 type page struct {
@@ -29,13 +36,10 @@ type page struct {
 	cut     bool                         // the first batch did not fit: ask for more bytes
 }
 
-// fetch reads a page at offset, of about bytes (a larger first batch comes whole), from the partition's leader.
-// sarama.ErrOffsetOutOfRange comes back as such.
-func (r *Reader) fetch(
-	ctx context.Context, tp TopicPartition, offset int64, bytes int32, isolation sarama.IsolationLevel,
-) (*page, error) {
+// fetch asks the partition's leader for a page. sarama.ErrOffsetOutOfRange comes back as such.
+func (r *Reader) fetch(ctx context.Context, q question) (*page, error) {
 	for try := 0; ; try++ {
-		p, err := within(ctx, func() (*page, error) { return r.fetchOnce(tp, offset, bytes, isolation) })
+		p, err := within(ctx, func() (*page, error) { return r.fetchOnce(q) })
 		if err == nil || try == maxRetries || !movedLeader(err) {
 			return p, err
 		}
@@ -43,26 +47,24 @@ func (r *Reader) fetch(
 			return nil, err
 		}
 		// Its failure is not the answer: the next try tells.
-		_, _ = within(ctx, func() (struct{}, error) { return struct{}{}, r.client.RefreshMetadata(tp.Topic) })
+		_, _ = within(ctx, func() (struct{}, error) { return struct{}{}, r.client.RefreshMetadata(q.at.Topic) })
 	}
 }
 
-func (r *Reader) fetchOnce(
-	tp TopicPartition, offset int64, bytes int32, isolation sarama.IsolationLevel,
-) (*page, error) {
-	leader, err := r.client.Leader(tp.Topic, tp.Partition)
+func (r *Reader) fetchOnce(q question) (*page, error) {
+	leader, err := r.client.Leader(q.at.Topic, q.at.Partition)
 	if err != nil {
 		return nil, err
 	}
 	request := &sarama.FetchRequest{
 		Version:      fetchVersion,
 		MinBytes:     1,
-		MaxWaitTime:  int32(fetchWait / time.Millisecond),
-		MaxBytes:     bytes,
-		Isolation:    isolation,
+		MaxWaitTime:  int32(q.patience / time.Millisecond),
+		MaxBytes:     q.bytes,
+		Isolation:    q.isolation,
 		SessionEpoch: -1, // no fetch session: each answer stands alone
 	}
-	request.AddBlock(tp.Topic, tp.Partition, offset, bytes, -1)
+	request.AddBlock(q.at.Topic, q.at.Partition, q.offset, q.bytes, -1)
 	var response *sarama.FetchResponse
 	err = r.ask(leader, func() (err error) {
 		response, err = leader.Fetch(request)
@@ -74,7 +76,7 @@ func (r *Reader) fetchOnce(
 	if code := sarama.KError(response.ErrorCode); code != sarama.ErrNoError {
 		return nil, code
 	}
-	block := response.GetBlock(tp.Topic, tp.Partition)
+	block := response.GetBlock(q.at.Topic, q.at.Partition)
 	if block == nil {
 		return nil, sarama.ErrIncompleteResponse
 	}

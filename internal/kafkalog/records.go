@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -16,8 +17,9 @@ const (
 	// scanBytes is how much of the log a scan asks for at a time, compressed as it is.
 	scanBytes    = 1 << 20
 	maxScanBytes = 1 << 30
-	// maxEmptyAnswers is how many empty answers in a row, fetchWait each, a scan takes where records should be.
+	// maxEmptyAnswers is how many empty answers in a row a scan takes where records should be, with scanPatience each.
 	maxEmptyAnswers = 20
+	scanPatience    = 100 * time.Millisecond
 )
 
 // ErrLogEnds is Scan's answer when the log's readable part ends before the range does.
@@ -30,7 +32,7 @@ var ErrUnreadable = errors.New("nothing can be read where the log should go on")
 // transaction's marker, an offset outside the log, a record that compaction removed.
 func (r *Reader) RecordHash(ctx context.Context, tp TopicPartition, offset int64) (hash int64, found bool, err error) {
 	// One byte: the batch that holds offset comes whole, and nothing after it.
-	p, err := r.fetch(ctx, tp, offset, 1, sarama.ReadUncommitted)
+	p, err := r.fetch(ctx, question{at: tp, offset: offset, bytes: 1, isolation: sarama.ReadUncommitted})
 	if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 		return 0, false, nil
 	}
@@ -65,7 +67,7 @@ func headers(record *sarama.Record) []sarama.RecordHeader {
 func (r *Reader) InvisibleUntil(ctx context.Context, tp TopicPartition, from int64) (int64, error) {
 	next := from
 	for range maxProbes {
-		p, err := r.fetch(ctx, tp, next, probeBytes, sarama.ReadCommitted)
+		p, err := r.fetch(ctx, question{at: tp, offset: next, bytes: probeBytes, isolation: sarama.ReadCommitted})
 		if err != nil {
 			return from, fmt.Errorf("look past offset %d of %s: %w", next, tp, err)
 		}
@@ -96,7 +98,8 @@ func (r *Reader) Scan(
 ) error {
 	bytes, empty := int32(scanBytes), 0
 	for next := from; next < to; {
-		p, err := r.fetch(ctx, tp, next, bytes, sarama.ReadCommitted)
+		q := question{at: tp, offset: next, bytes: bytes, isolation: sarama.ReadCommitted, patience: scanPatience}
+		p, err := r.fetch(ctx, q)
 		switch {
 		case err != nil:
 			return fmt.Errorf("scan %s from offset %d: %w", tp, next, err)
