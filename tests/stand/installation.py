@@ -1,0 +1,143 @@
+"""One installation under test: a schema, a consumer group and topics of its own, and the processes that serve them."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from .feed import Feed
+from .member import Member
+from .recount import recount
+from .servers import Servers
+from .tables import Database
+from .topics import Topics
+from .waiting import until
+
+
+class Installation:
+    """Everything that one test needs. close() ends the processes and leaves nothing behind."""
+
+    def __init__(self, binary: Path, servers: Servers, directory: Path, session_timeout: str = "6s"):
+        name = uuid4().hex[:12]
+        self.schema, self.group = f"client_{name}", f"client.{name}"
+        self.topics = Topics(servers.brokers)
+        self.database = Database(servers.database_url, self.schema)
+        self.names: list[str] = []
+        self.members: list[Member] = []
+        self._binary, self._servers, self._directory = binary, servers, directory
+        self._session_timeout = session_timeout
+        self._numbers = count(1)
+        self._feed: Feed | None = None
+        done = self.command("migrate", "up")
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def feed(self) -> Feed:
+        """The test's own producer."""
+        self._feed = self._feed or self.new_feed()
+        return self._feed
+
+    def new_feed(self) -> Feed:
+        return Feed(self._servers.brokers)
+
+    def topic(self, partitions: int, **config: str) -> str:
+        """Make a topic that members started from now on subscribe to."""
+        name = f"{self.group}.{len(self.names)}"
+        self.topics.create(name, partitions, **config)
+        self.names.append(name)
+        return name
+
+    def command(self, *arguments: str, within: float = 120) -> subprocess.CompletedProcess:
+        """Run one of the service's commands to its end."""
+        return subprocess.run([self._binary, *arguments], env={**os.environ, **self._environment()},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within)
+
+    def start(self, *arguments: str) -> Member:
+        """Start a member of the group; it is ended with the installation at the latest."""
+        name = f"member-{next(self._numbers)}"
+        member = Member([str(self._binary), "run", *arguments], self._environment(), name,
+                        self._directory / f"{name}.log")
+        self.members.append(member)
+        return member
+
+    def start_all(self, number: int, *arguments: str) -> list[Member]:
+        """Start so many members and return when each of them holds partitions."""
+        started = [self.start(*arguments) for _ in range(number)]
+        self.await_owners(number)
+        return started
+
+    def await_owners(self, number: int, within: float = 60) -> None:
+        """Return when exactly so many members hold all partitions between them."""
+        def shared() -> bool:
+            self.check_running()
+            places = self.topics.places(self.names)
+            rows = self.database.rows("select owner from offsets where topic = any(%s)", self.names)
+            return (len(rows) == len(places) and None not in {row.owner for row in rows}
+                    and len({row.owner for row in rows}) == number and self.topics.members(self.group) == number)
+        until(shared, within=within, what=f"{number} members to share the partitions", every=0.2)
+
+    def check_running(self) -> None:
+        """A member that ended by itself is a failure at once, not a deadline later."""
+        for member in self.members:
+            if not member.running() and member.wait(0) > 0:
+                raise AssertionError(f"{member.name} ended with status {member.wait(0)}:\n{member.log()[-2000:]}")
+
+    def behind(self) -> dict:
+        """The partitions whose records are not all dealt with, with next and the end of the log."""
+        nexts = self.database.nexts()
+        ends = self.topics.ends(self.topics.places(self.names))
+        return {place: (nexts.get(place), end) for place, end in ends.items() if end > 0 and nexts.get(place, 0) < end}
+
+    def await_caught_up(self, within: float = 60) -> None:
+        """Return when every record that is in the log now has been dealt with."""
+        def caught_up() -> bool:
+            self.check_running()
+            return not self.behind()
+        try:
+            until(caught_up, within=within, what="all records to be dealt with", every=0.1)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; behind: {dict(list(self.behind().items())[:8])}") from None
+
+    def await_true(self, condition: Callable[[], bool], what: str, within: float = 30) -> None:
+        def holds() -> bool:
+            self.check_running()
+            return condition()
+        until(holds, within=within, what=what)
+
+    def differences(self, foreign: frozenset[str] = frozenset()) -> list[str]:
+        """What an independent recount of the topics finds wrong with the tables, as they are now."""
+        log = self.topics.read(self.topics.places(self.names))
+        return recount(log, self.database.snapshot(), foreign)
+
+    def check(self, foreign: frozenset[str] = frozenset()) -> None:
+        """Wait until all records are dealt with; then every one of them must have counted exactly once."""
+        self.await_caught_up()
+        found = self.differences(foreign)
+        assert not found, f"{len(found)} differences, the first: " + "\n".join(found[:10])
+
+    def close(self) -> None:
+        for member in self.members:
+            member.end()
+        self.topics.delete(self.names)
+        with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
+            connection.execute(f"drop schema if exists {self.schema} cascade")
+
+    def logs(self, lines: int = 40) -> str:
+        """The last lines of each member's log."""
+        return "\n".join(f"--- {m.name} (pid {m.pid})\n" + "\n".join(m.log().splitlines()[-lines:])
+                         for m in self.members)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "ONHAND_DATABASE_URL": self._servers.database_url,
+            "ONHAND_BROKERS": self._servers.brokers,
+            "ONHAND_TOPIC": ",".join(self.names),
+            "ONHAND_GROUP": self.group,
+            "ONHAND_SCHEMA": self.schema,
+            "ONHAND_LISTEN": "127.0.0.1:0",
+            "ONHAND_SESSION_TIMEOUT": self._session_timeout,
+        }
