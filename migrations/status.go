@@ -80,3 +80,14 @@ func newestApplied(states []State) *State {
 	}
 	return nil
 }
+
+// Applied counts the migrations that the database has.
+func Applied(states []State) int {
+	n := 0
+	for _, s := range states {
+		if s.AppliedAt != nil {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,59 @@
+package inbox
+
+import (
+	"slices"
+
+	"onhand/offsets"
+)
+
+// batch is what one transaction applies: one part a partition, in the order of topic and partition. That order is the
+// order in which its records count, and the order in which its offsets rows are locked.
+type batch struct {
+	parts []*part
+}
+
+func (b *batch) sort() {
+	slices.SortFunc(b.parts, func(x, y *part) int {
+		return offsets.Compare(x.claim.TopicPartition, y.claim.TopicPartition)
+	})
+}
+
+func (b *batch) expected() []offsets.Expected {
+	es := make([]offsets.Expected, len(b.parts))
+	for i, p := range b.parts {
+		es[i] = offsets.Expected{TopicPartition: p.claim.TopicPartition, Token: p.claim.token, Next: p.from}
+	}
+	return es
+}
+
+// locks is how the batch meets rows that other clients hold.
+func (b *batch) locks() Locks {
+	for _, p := range b.parts {
+		if p.attempt.skip {
+			return SkipLocked
+		}
+	}
+	return WaitForLocks
+}
+
+func (b *batch) records() int {
+	n := 0
+	for _, p := range b.parts {
+		n += len(p.works)
+	}
+	return n
+}
+
+// events are the records that were decoded, each an item that the handler may load for, in the batch's order.
+func (b *batch) events() []*work {
+	ws := make([]*work, 0, b.records())
+	for _, p := range b.parts {
+		for _, w := range p.works {
+			w.item.Blocked, w.item.rejected = false, ""
+			if w.refusal == nil && !w.ignored && p.attempt.condemn == nil {
+				ws = append(ws, w)
+			}
+		}
+	}
+	return ws
+}

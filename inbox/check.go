@@ -1,0 +1,224 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"onhand/internal/kafkalog"
+	"onhand/offsets"
+)
+
+// hashChecks bounds how many partitions' last records are fetched at the same time.
+const hashChecks = 8
+
+func (c *claim) name() string { return fmt.Sprintf("%s/%d", c.Topic, c.Partition) }
+
+func (c *claim) logHalt(log zerolog.Logger, next int64, h offsets.Halt) {
+	log.Error().Str("topic", c.Topic).Int32("partition", c.Partition).Int64("next", next).
+		Str("reason", h.Reason).Str("detail", h.Detail).
+		Msgf("partition is halted; see `onhand offsets show`, then `onhand offsets resume %s %d --because ...`",
+			c.Topic, c.Partition)
+}
+
+func kafkaName(tp offsets.TopicPartition) kafkalog.TopicPartition { return kafkalog.TopicPartition(tp) }
+
+// checkClaimed compares each claimed partition with its topic before anything is read (I9). What cannot be asked now is
+// asked again before the partition's first read.
+func (s *session) checkClaimed(ctx context.Context, topics map[string]kafkalog.Topic) {
+	claims := make([]*claim, 0, len(s.claims))
+	for _, c := range s.claims {
+		claims = append(claims, c)
+	}
+	s.checkTopics(ctx, topics, claims)
+	s.checkRanges(ctx, claims)
+}
+
+// check compares claims with their topics, all of it.
+func (s *session) check(ctx context.Context, claims []*claim) {
+	names := make(map[string]bool)
+	for _, c := range claims {
+		names[c.Topic] = true
+	}
+	list := make([]string, 0, len(names))
+	for name := range names {
+		list = append(list, name)
+	}
+	topics, err := s.kafka.Topics(ctx, list)
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("cannot check topics now")
+		return
+	}
+	s.checkTopics(ctx, topics, claims)
+	s.checkRanges(ctx, claims)
+	s.checkHashes(ctx, claims)
+}
+
+// checkTopics halts partitions of topics that were recreated or are compacted.
+func (s *session) checkTopics(ctx context.Context, topics map[string]kafkalog.Topic, claims []*claim) {
+	names := make([]string, 0, len(topics))
+	for name := range topics {
+		names = append(names, name)
+	}
+	compaction, err := s.kafka.Compaction(ctx, names)
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("cannot tell whether topics are compacted")
+	}
+	unknown := make(map[string][]uuid.UUID)
+	for _, c := range claims {
+		topic, exists := topics[c.Topic]
+		if !exists {
+			s.cfg.Log.Warn().Str("topic", c.Topic).Int32("partition", c.Partition).Msg("topic is gone")
+			continue
+		}
+		stored := s.found[c.TopicPartition].TopicID
+		switch {
+		case topic.ID == uuid.Nil:
+		case stored == uuid.Nil:
+			unknown[c.Topic] = append(unknown[c.Topic], c.token)
+		case stored != topic.ID:
+			s.halt(ctx, c, offsets.HaltTopicRecreated, fmt.Sprintf(
+				"the topic was deleted and created again: its id was %s and is %s now", stored, topic.ID))
+		}
+		if compaction[c.Topic] == kafkalog.CompactionYes && !s.cfg.AllowCompacted {
+			s.halt(ctx, c, offsets.HaltTopicCompacted,
+				"the topic's cleanup.policy removes records by key, so events that were never read can vanish; "+
+					"set it to delete, or run with --allow-compacted")
+		}
+	}
+	for name, tokens := range unknown {
+		if err := offsets.LearnTopicID(ctx, s.cfg.Pool, name, tokens, topics[name].ID); err != nil {
+			s.cfg.Log.Warn().Err(err).Msg("topic id is not stored yet")
+		}
+	}
+}
+
+// checkRanges halts partitions whose position lies outside their log.
+func (s *session) checkRanges(ctx context.Context, claims []*claim) map[offsets.TopicPartition]kafkalog.Range {
+	// Positions first, ranges after: a log that grows in between is further on, never behind.
+	positions := make([]position, len(claims))
+	tps := make([]kafkalog.TopicPartition, len(claims))
+	for i, c := range claims {
+		positions[i], tps[i] = s.dispatcher.position(c), kafkaName(c.TopicPartition)
+	}
+	ranges, err := s.kafka.Ranges(ctx, tps)
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Msg("cannot ask for the logs' ranges now")
+	}
+	checked := make(map[offsets.TopicPartition]kafkalog.Range, len(ranges))
+	for i, c := range claims {
+		r, ok := ranges[tps[i]]
+		if !ok {
+			continue
+		}
+		checked[c.TopicPartition] = r
+		p := positions[i]
+		switch {
+		case !p.running:
+		case p.Next > r.HighWatermark:
+			s.halt(ctx, c, offsets.HaltBeyondLogEnd, fmt.Sprintf(
+				"the position is %d, but the log ends at %d: it was cut back", p.Next, r.HighWatermark))
+		case p.Next < r.Start && p.idle:
+			s.halt(ctx, c, offsets.HaltBelowLogStart, fmt.Sprintf(
+				"the position is %d, but the log starts at %d: retention removed %d offsets that were never read",
+				p.Next, r.Start, r.Start-p.Next))
+		}
+	}
+	return checked
+}
+
+// checkHashes halts partitions whose record before the position is not the one that was read: the log was cut back and
+// has grown past the position since.
+func (s *session) checkHashes(ctx context.Context, claims []*claim) {
+	var g errgroup.Group
+	g.SetLimit(hashChecks)
+	for _, c := range claims {
+		g.Go(func() error {
+			if err := s.checkHash(ctx, c); err != nil && ctx.Err() == nil {
+				s.cfg.Log.Warn().Err(err).Str("topic", c.Topic).Int32("partition", c.Partition).
+					Msg("cannot compare the record before the position now")
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+}
+
+func (s *session) checkHash(ctx context.Context, c *claim) error {
+	p := s.dispatcher.position(c)
+	if !p.running || p.hash == nil || p.Next == 0 {
+		return nil
+	}
+	hash, found, err := s.kafka.RecordHash(ctx, kafkaName(c.TopicPartition), p.Next-1)
+	if err != nil {
+		return err
+	}
+	if found && hash != *p.hash {
+		s.haltAt(ctx, c, p, offsets.HaltLogRegrown, fmt.Sprintf(
+			"the record at %d is not the one that was read: the log was cut back and has grown again", p.Next-1))
+	}
+	return nil
+}
+
+// verifyEvery is how often a partition is tried that cannot be checked yet.
+const verifyEvery = time.Second
+
+// verified makes sure that c is checked before its first record is read; false when it was halted or ctx ended.
+func (s *session) verified(ctx context.Context, c *claim) bool {
+	for ctx.Err() == nil {
+		checked := s.checkRanges(ctx, []*claim{c})
+		if s.isHalted(c) {
+			return false
+		}
+		if _, ok := checked[c.TopicPartition]; ok {
+			err := s.checkHash(ctx, c)
+			if err == nil {
+				return !s.isHalted(c)
+			}
+			s.cfg.Log.Warn().Err(err).Str("topic", c.Topic).Int32("partition", c.Partition).
+				Msg("partition cannot be checked yet; not reading it")
+		}
+		if s.isOver() {
+			return false
+		}
+		sleep(ctx, verifyEvery)
+	}
+	return false
+}
+
+// halt stops c at its present position.
+func (s *session) halt(ctx context.Context, c *claim, reason, detail string) {
+	s.haltAt(ctx, c, s.dispatcher.position(c), reason, detail)
+}
+
+// haltAt stops c if its row still stands where it was judged; if not, the next check judges anew.
+func (s *session) haltAt(ctx context.Context, c *claim, p position, reason, detail string) {
+	if !p.running {
+		return
+	}
+	h := offsets.Halt{Reason: reason, Detail: detail}
+	stopped, err := offsets.StopPartition(ctx, s.cfg.Pool, p.Expected, h)
+	if err != nil {
+		s.cfg.Log.Warn().Err(err).Str("reason", reason).Msg("halt is not stored yet")
+		return
+	}
+	if stopped {
+		c.logHalt(s.cfg.Log, p.Next, h)
+		s.dispatcher.halt(c)
+		s.countHalted()
+	}
+}
+
+func (s *session) countHalted() {
+	halted := 0
+	for _, c := range s.claims {
+		if s.isHalted(c) {
+			halted++
+		}
+	}
+	s.health.claims(len(s.claims), halted)
+}

@@ -1,0 +1,70 @@
+package inbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"onhand/offsets"
+)
+
+// claim is one partition while this member holds it: the records that were read and not yet committed, in offset
+// order, and where its row in the database stands. Its token fences it there; nothing in it is believed without the
+// comparison in each batch.
+//
+// The claim goroutine adds records, one lane at a time takes them. All fields below the line are guarded by the
+// dispatcher's mutex.
+type claim struct {
+	offsets.TopicPartition
+	token   uuid.UUID
+	session *session
+
+	stopped chan struct{} // closed when the partition was halted under this claim
+	// ------------------------------------------------------------------
+	queue  []*work
+	queued int64 // bytes in queue
+	next   int64 // the row's next, as of the last commit
+	hash   *int64
+
+	taken  bool // in a lane, or being advanced over invisible offsets
+	halted bool
+	ended  bool // the session is over: what comes back from a lane is dropped
+	listed bool // in the ready list
+
+	attempt attempt
+}
+
+// attempt is how the claim's next batch is to be run, after what its last one met.
+type attempt struct {
+	solo     bool     // alone in its batch
+	limit    int      // at most so many records; 0 = no limit
+	skip     bool     // with SKIP LOCKED: another client holds rows it needs
+	condemn  *Refusal // park the first record, alone, for this
+	failures int      // in a row, for the backoff
+	wait     *time.Timer
+}
+
+func (c *claim) expected() offsets.Expected {
+	return offsets.Expected{TopicPartition: c.TopicPartition, Token: c.token, Next: c.next}
+}
+
+// idle reports whether nothing of the claim is queued or under way.
+func (c *claim) idle() bool { return len(c.queue) == 0 && !c.taken }
+
+// put adds records that were read, and waits while the claim has more than its share of memory. It returns early when
+// ctx ends or the claim is halted; the records are then of no more use.
+func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range ws {
+		c.queued += w.bytes()
+	}
+	c.queue = append(c.queue, ws...)
+	d.list(c)
+	stop := context.AfterFunc(ctx, d.wake)
+	defer stop()
+	for c.queued > d.share && !c.halted && !c.session.isOver() && ctx.Err() == nil {
+		d.changed.Wait()
+	}
+}

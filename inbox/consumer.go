@@ -1,0 +1,302 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+
+	"onhand/internal/kafkalog"
+)
+
+// Config is what a Consumer needs. Zero values that have a default are filled in.
+type Config struct {
+	Brokers []string
+	Topics  []string
+	Group   string
+	Member  string // shown as the owner of its partitions; also the Kafka client id
+
+	Pool         *pgxpool.Pool
+	Installation uuid.UUID // travels as metadata of the advisory commits
+
+	Decoder Decoder
+	// Exactly one of the two forms.
+	Handler  Handler
+	NewBatch func() BatchHandler // called once a lane
+
+	Start          Start                  // where a topic begins that this installation never read; default oldest
+	Isolation      pgx.TxIsoLevel         // default read committed
+	SessionTimeout time.Duration          // default 15 s; every other timeout follows from it
+	CheckEvery     time.Duration          // how often topics are compared with what is stored; default 1 min
+	Lanes          int                    // batches at the same time; default 2
+	MaxBatch       int                    // records in one batch, 1 to 2,000; default 1,000
+	MaxBatchBytes  int64                  // bytes in one batch; default 8 MiB; a larger record goes alone
+	Memory         int64                  // bytes of records read and not yet committed; default 64 MiB
+	Balance        sarama.BalanceStrategy // an eager one; default sticky
+	AllowCompacted bool
+	Log            zerolog.Logger
+}
+
+const (
+	defaultSessionTimeout = 15 * time.Second
+	defaultCheckEvery     = time.Minute
+	defaultLanes          = 2
+	defaultMaxBatch       = 1000
+	defaultMaxBatchBytes  = 8 << 20
+	defaultMemory         = 64 << 20
+
+	// maxBatchLimit keeps the answer of a batch's first round trip small (256 KiB): a client that stops reading
+	// must not leave the server blocked in the middle of it, with its locks held.
+	maxBatchLimit = 2000
+)
+
+func (c Config) withDefaults() Config {
+	c.Isolation = orDefault(c.Isolation, pgx.ReadCommitted)
+	c.SessionTimeout = orDefault(c.SessionTimeout, defaultSessionTimeout)
+	c.CheckEvery = orDefault(c.CheckEvery, defaultCheckEvery)
+	c.Lanes = orDefault(c.Lanes, defaultLanes)
+	c.MaxBatch = orDefault(c.MaxBatch, defaultMaxBatch)
+	c.MaxBatchBytes = orDefault(c.MaxBatchBytes, defaultMaxBatchBytes)
+	c.Memory = orDefault(c.Memory, defaultMemory)
+	c.Member = orDefault(c.Member, "onhand-"+uuid.NewString()[:8])
+	if c.Balance == nil {
+		c.Balance = sarama.NewBalanceStrategySticky()
+	}
+	return c
+}
+
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+func (c Config) validate() error {
+	var errs []error
+	check := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, errors.New(what))
+		}
+	}
+	check(len(c.Brokers) > 0, "no brokers")
+	check(len(c.Topics) > 0, "no topics")
+	check(c.Group != "", "no consumer group")
+	check(c.Pool != nil, "no database pool")
+	check(c.Decoder != nil, "no decoder")
+	check((c.Handler == nil) != (c.NewBatch == nil), "exactly one of Handler and NewBatch is needed")
+	check(c.MaxBatch >= 1 && c.MaxBatch <= maxBatchLimit, fmt.Sprintf("max batch must be 1 to %d", maxBatchLimit))
+	check(c.Lanes >= 1, "at least one lane is needed")
+	check(c.Balance.Name() != sarama.CooperativeStickyBalanceStrategyName,
+		"cooperative rebalancing starts partitions without a hook to seek in: use sticky, range or roundrobin")
+	return errors.Join(errs...)
+}
+
+// Consumer is a member of a consumer group that applies records to Postgres, each exactly once.
+type Consumer struct {
+	cfg      Config
+	timeouts Timeouts
+	health   health
+}
+
+// New checks cfg and connects to nothing.
+func New(cfg Config) (*Consumer, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("inbox: %w", err)
+	}
+	cfg.Topics = slices.Compact(slices.Sorted(slices.Values(cfg.Topics)))
+	return &Consumer{cfg: cfg, timeouts: TimeoutsFor(cfg.SessionTimeout)}, nil
+}
+
+// State is how the consumer stands at this moment. It may be called at any time.
+func (c *Consumer) State() State { return c.health.snapshot() }
+
+// Run consumes until ctx ends: then it stops fetching, finishes the batches in hand, writes the advisory commit, leaves
+// the group and returns nil. Faults of the broker and of the database are waited out (I8); only a configuration that
+// Kafka's client refuses is an error.
+func (c *Consumer) Run(ctx context.Context) error {
+	client, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if client == nil {
+		return nil
+	}
+	defer func() { _ = client.Close() }()
+	log, err := kafkalog.NewReader(client)
+	if err != nil {
+		return fmt.Errorf("inbox: %w", err)
+	}
+	d := newDispatcher(c.cfg.MaxBatch, c.cfg.MaxBatchBytes)
+	var lanes sync.WaitGroup
+	for range c.cfg.Lanes {
+		lanes.Go(c.newLane(d, c.cfg.Handler, c.cfg.NewBatch).run)
+	}
+	m := &member{Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil)}
+	err = m.run(ctx)
+	d.close()
+	lanes.Wait()
+	return err
+}
+
+func (c *Consumer) newLane(d *dispatcher, simple Handler, batches func() BatchHandler) *lane {
+	l := &lane{
+		dispatcher: d, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
+		simple: simple, health: &c.health, log: c.cfg.Log,
+	}
+	if batches != nil {
+		l.batches = batches()
+	}
+	return l
+}
+
+// connect waits for a broker to answer; nil without an error means that ctx ended first.
+func (c *Consumer) connect(ctx context.Context) (sarama.Client, error) {
+	config := c.saramaConfig()
+	if err := config.Validate(); err != nil {
+		return nil, fmt.Errorf("inbox: %w", err)
+	}
+	for failures := 1; ctx.Err() == nil; failures++ {
+		client, err := sarama.NewClient(c.cfg.Brokers, config)
+		if err == nil {
+			return client, nil
+		}
+		c.health.broker(fmt.Errorf("no broker of %v answers: %w", c.cfg.Brokers, err))
+		c.cfg.Log.Warn().Err(err).Strs("brokers", c.cfg.Brokers).Msg("no broker answers; trying again")
+		sleep(ctx, backoff(infrastructurePause, failures))
+	}
+	return nil, nil
+}
+
+// member is one membership of the group, over all its sessions.
+type member struct {
+	*Consumer
+	dispatcher *dispatcher
+	client     sarama.Client
+	kafka      *kafkalog.Reader
+	idle       *lane // moves positions without records
+
+	shown map[string]bool // missing topics that were logged
+}
+
+func (m *member) run(ctx context.Context) error {
+	group, err := sarama.NewConsumerGroupFromClient(m.cfg.Group, m.client)
+	if err != nil {
+		return fmt.Errorf("inbox: %w", err)
+	}
+	var errs sync.WaitGroup
+	errs.Go(func() { m.logErrors(group.Errors()) })
+	for failures := 0; ctx.Err() == nil; {
+		started := time.Now()
+		if m.join(ctx, group) && time.Since(started) > m.timeouts.Session {
+			failures = 0
+		}
+		failures++
+		// Jitter, so that members that were all fenced by the same event do not all rejoin at once.
+		sleep(ctx, backoff(infrastructurePause, failures)+rand.N(infrastructurePause))
+	}
+	if err := group.Close(); err != nil {
+		m.cfg.Log.Warn().Err(err).Msg("left the group with an error")
+	}
+	errs.Wait()
+	return nil
+}
+
+// join runs one session of the group, to its end; false means that there was none.
+func (m *member) join(ctx context.Context, group sarama.ConsumerGroup) bool {
+	existing, err := m.existingTopics(ctx)
+	if err != nil {
+		m.health.broker(err)
+		m.cfg.Log.Warn().Err(err).Msg("cannot ask for topics; trying again")
+		return false
+	}
+	if len(existing) == 0 {
+		m.health.broker(nil)
+		sleep(ctx, m.topicPoll())
+		return true
+	}
+	joined, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := newSession(m, group)
+	var watch sync.WaitGroup
+	watch.Go(func() { m.watchTopics(joined, existing, cancel) })
+	err = group.Consume(joined, existing, s)
+	cancel()
+	watch.Wait()
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		m.health.broker(fmt.Errorf("consumer group %s: %w", m.cfg.Group, err))
+		m.cfg.Log.Warn().Err(err).Str("group", m.cfg.Group).Msg("session of the group ended with an error; joining again")
+		return false
+	default:
+		m.cfg.Log.Info().Str("group", m.cfg.Group).Msg("session of the group ended; joining again")
+	}
+	return true
+}
+
+// existingTopics are the configured topics that exist. Subscribing to a missing one would fail the whole group, so it
+// is waited for while the others go on.
+func (m *member) existingTopics(ctx context.Context) ([]string, error) {
+	topics, err := m.kafka.Topics(ctx, m.cfg.Topics)
+	if err != nil {
+		return nil, err
+	}
+	if m.shown == nil {
+		m.shown = make(map[string]bool)
+	}
+	for _, name := range m.cfg.Topics {
+		_, exists := topics[name]
+		if !exists && !m.shown[name] {
+			m.cfg.Log.Warn().Str("topic", name).Msg("topic does not exist yet; waiting for it")
+		}
+		m.shown[name] = !exists
+	}
+	return slices.Sorted(maps.Keys(topics)), nil
+}
+
+// topicPoll is how often missing topics are looked for.
+func (m *member) topicPoll() time.Duration { return min(m.cfg.CheckEvery, 5*time.Second) }
+
+// watchTopics ends the session when the set of existing topics changes, so that the next one subscribes anew.
+func (m *member) watchTopics(ctx context.Context, subscribed []string, end context.CancelFunc) {
+	for {
+		if !sleep(ctx, m.topicPoll()) {
+			return
+		}
+		if now, err := m.existingTopics(ctx); err == nil && !slices.Equal(now, subscribed) {
+			end()
+			return
+		}
+	}
+}
+
+func (m *member) logErrors(errs <-chan error) {
+	for err := range errs {
+		m.cfg.Log.Warn().Err(err).Msg("kafka")
+	}
+}
+
+// sleep waits for d; false means that ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

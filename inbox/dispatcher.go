@@ -1,0 +1,260 @@
+package inbox
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"onhand/offsets"
+)
+
+// dispatcher hands partitions that have records to lanes. A partition is in one lane at a time, which keeps its order;
+// a lane takes what is ready at that moment and never waits for more.
+type dispatcher struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+
+	ready []*claim // first come, first served
+	share int64    // bytes that one claim may have queued
+
+	maxRecords int
+	maxBytes   int64
+	closed     bool
+}
+
+// minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.
+const minShare = 64 << 10
+
+func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
+	d := &dispatcher{maxRecords: maxRecords, maxBytes: maxBytes}
+	d.changed = sync.NewCond(&d.mu)
+	return d
+}
+
+// divide gives each of so many claims its share of memory bytes; a claim may always queue one record.
+func (d *dispatcher) divide(memory int64, claims int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.share = max(memory/int64(max(claims, 1)), minShare)
+}
+
+// wake lets everyone who waits look again.
+func (d *dispatcher) wake() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed.Broadcast()
+}
+
+// close lets every lane's take return.
+func (d *dispatcher) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	d.changed.Broadcast()
+}
+
+// list puts c into the ready list if there is something to do for it now.
+func (d *dispatcher) list(c *claim) {
+	if c.listed || c.taken || c.halted || c.ended || c.attempt.wait != nil || len(c.queue) == 0 {
+		return
+	}
+	c.listed = true
+	d.ready = append(d.ready, c)
+	d.changed.Broadcast()
+}
+
+// postpone keeps c out of the lanes for a while.
+func (d *dispatcher) postpone(c *claim, pause time.Duration) {
+	c.attempt.wait = time.AfterFunc(pause, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		c.attempt.wait = nil
+		d.list(c)
+	})
+}
+
+// part is one partition's share of a batch.
+type part struct {
+	claim *claim
+	works []*work
+	from  int64 // next, before
+
+	attempt attempt // how this run is to be done
+	locked  *offsets.Locked
+	decided offsets.Advance // where the partition stands when the batch commits
+	keep    int             // records of works that this run decides; the others wait
+	passTo  int64           // without works: the offset up to which nothing is visible
+}
+
+// take waits until a partition is ready and returns a batch of what is ready, up to the caps; nil when the dispatcher
+// is closed.
+func (d *dispatcher) take() *batch {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.ready) == 0 {
+		if d.closed {
+			return nil
+		}
+		d.changed.Wait()
+	}
+	b := &batch{}
+	records, bytes, full := d.maxRecords, d.maxBytes, false
+	kept := d.ready[:0]
+	for _, c := range d.ready {
+		if full || (c.attempt.solo && len(b.parts) > 0) {
+			kept = append(kept, c)
+			continue
+		}
+		p := c.cut(records, bytes)
+		for _, w := range p.works {
+			bytes -= w.bytes()
+		}
+		records -= len(p.works)
+		b.parts = append(b.parts, p)
+		full = c.attempt.solo || records <= 0 || bytes <= 0
+	}
+	clear(d.ready[len(kept):])
+	d.ready = kept
+	b.sort()
+	return b
+}
+
+// cut takes records from the head of c's queue, at least one and at most so many.
+func (c *claim) cut(records int, bytes int64) *part {
+	if c.attempt.limit > 0 {
+		records = min(records, c.attempt.limit)
+	}
+	n := 0
+	for n < len(c.queue) && n < records && (n == 0 || bytes > 0) {
+		bytes -= c.queue[n].bytes()
+		n++
+	}
+	p := &part{claim: c, works: c.queue[:n:n], from: c.next, attempt: c.attempt}
+	c.queue = c.queue[n:]
+	c.taken, c.listed = true, false
+	return p
+}
+
+// finish gives a batch's partitions back: each one's committed records leave its account, the others go back to the
+// head of its queue, to be run again as the result says.
+func (d *dispatcher) finish(b *batch, results []result) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, p := range b.parts {
+		c, r := p.claim, results[i]
+		c.taken = false
+		for _, w := range p.works[:r.done] {
+			c.queued -= w.bytes()
+		}
+		if rest := p.works[r.done:]; len(rest) > 0 {
+			c.queue = append(append(make([]*work, 0, len(rest)+len(c.queue)), rest...), c.queue...)
+		}
+		clear(p.works)
+		if r.moved {
+			c.next, c.hash = p.decided.Next, p.decided.LastHash
+		}
+		if r.halted {
+			c.halt()
+		}
+		c.attempt = r.attempt
+		if r.pause > 0 && !c.ended {
+			d.postpone(c, r.pause)
+		}
+		d.list(c)
+	}
+	d.changed.Broadcast()
+}
+
+// halt stops a claim that is in no lane, or will come back from one to find itself stopped.
+func (d *dispatcher) halt(c *claim) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.listed {
+		d.unlist(c)
+	}
+	c.halt()
+	d.changed.Broadcast()
+}
+
+// halt marks a claim whose row says halted: what is queued is of no use until an operator decides, and then it is read
+// again.
+func (c *claim) halt() {
+	if c.halted {
+		return
+	}
+	c.halted = true
+	c.queue, c.queued = nil, 0
+	close(c.stopped)
+}
+
+// drain ends a claim: it drops what is queued and waits for a batch that is under way. After it returns nothing is
+// written under the claim's token any more.
+func (d *dispatcher) drain(c *claim) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.ended = true
+	c.queue, c.queued = nil, 0
+	if c.attempt.wait != nil {
+		c.attempt.wait.Stop()
+		c.attempt.wait = nil
+	}
+	if c.listed {
+		d.unlist(c)
+	}
+	d.changed.Broadcast()
+	for c.taken {
+		d.changed.Wait()
+	}
+	c.queue, c.queued = nil, 0
+}
+
+func (d *dispatcher) unlist(c *claim) {
+	for i, other := range d.ready {
+		if other == c {
+			d.ready = append(d.ready[:i], d.ready[i+1:]...)
+			break
+		}
+	}
+	c.listed = false
+}
+
+// waitEmpty waits until everything that was queued for c is committed; false when ctx ends first or c is halted.
+func (d *dispatcher) waitEmpty(ctx context.Context, c *claim) bool {
+	stop := context.AfterFunc(ctx, d.wake)
+	defer stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !c.idle() && !c.halted && !c.session.isOver() && ctx.Err() == nil {
+		d.changed.Wait()
+	}
+	return c.idle() && !c.halted && ctx.Err() == nil
+}
+
+// borrow takes an idle claim out of the lanes' reach, to move its position without a record; give returns it.
+func (d *dispatcher) borrow(c *claim) (*part, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !c.idle() || c.halted || c.ended {
+		return nil, false
+	}
+	c.taken = true
+	return &part{claim: c, from: c.next, attempt: c.attempt}, true
+}
+
+// moves reports whether the part's position is to be advanced.
+func (p *part) moves() bool { return p.locked != nil && (p.keep > 0 || p.passTo > 0) }
+
+// position is c's stored position and the hash of the record before it, as of its last commit.
+func (d *dispatcher) position(c *claim) position {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return position{Expected: c.expected(), hash: c.hash, idle: c.idle(), running: !c.halted && !c.ended}
+}
+
+// position is a claim at one moment.
+type position struct {
+	offsets.Expected
+	hash    *int64 // of the record before Next; nil = none to compare
+	idle    bool   // nothing is queued or under way
+	running bool
+}

@@ -1,0 +1,70 @@
+package inbox
+
+import (
+	"errors"
+	"sync"
+)
+
+// State is how a consumer stands, for readiness and for people.
+type State struct {
+	Broker     error // nil = the group answers
+	Database   error // nil = the last batch or claim got through
+	Partitions int   // claimed by this member
+	Halted     int   // of these, standing still until an operator decides
+}
+
+// Ready reports why the consumer cannot do its work, or nil. One halted partition does not make it unready: it would
+// be restarted in a loop, which helps nobody. All of them do.
+func (s State) Ready() error {
+	switch {
+	case s.Database != nil:
+		return s.Database
+	case s.Broker != nil:
+		return s.Broker
+	case s.Partitions > 0 && s.Halted == s.Partitions:
+		return errors.New("every claimed partition is halted: see `onhand status`")
+	}
+	return nil
+}
+
+// health collects a consumer's state from where it shows.
+type health struct {
+	mu    sync.Mutex
+	state State
+}
+
+func (h *health) snapshot() State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.state
+}
+
+func (h *health) databaseWorks() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Database = nil
+}
+
+func (h *health) databaseFailed(cause class, err error) {
+	if cause != classPause && cause != classNotReady {
+		return // the database answers; the batch or a record is at fault
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Database = err
+	if cause == classNotReady {
+		h.state.Database = errors.Join(errors.New("schema or grants do not fit: see `onhand migrate status`"), err)
+	}
+}
+
+func (h *health) broker(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Broker = err
+}
+
+func (h *health) claims(partitions, halted int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state.Partitions, h.state.Halted = partitions, halted
+}

@@ -1,0 +1,300 @@
+package inbox
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/IBM/sarama"
+
+	"onhand/internal/kafkalog"
+	"onhand/offsets"
+)
+
+// session is one generation of the group as this member sees it: the partitions it was given, claimed in the database.
+// It is the client library's handler; everything in it ends with the session.
+type session struct {
+	*member
+	group sarama.ConsumerGroup
+
+	claims map[offsets.TopicPartition]*claim
+	found  map[offsets.TopicPartition]offsets.Claimed // the rows as Setup found them
+
+	over    chan struct{} // closed to make every ConsumeClaim return, and so the session end
+	endOnce sync.Once
+
+	// Held partitions whose legal offset, where the client was made to start, is still marked for the next commit.
+	// Until there are none nothing may be committed.
+	unmarked atomic.Int32
+
+	watching sync.WaitGroup
+	stop     context.CancelFunc
+}
+
+func newSession(m *member, group sarama.ConsumerGroup) *session {
+	return &session{member: m, group: group, over: make(chan struct{})}
+}
+
+// end ends the session; the member joins again and reads everything anew.
+func (s *session) end(why string) {
+	s.endOnce.Do(func() {
+		s.cfg.Log.Info().Str("why", why).Msg("ending this session of the group")
+		close(s.over)
+		s.dispatcher.wake()
+	})
+}
+
+func (s *session) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// Setup claims the partitions and seeks each to its stored position. It runs once a join, before any claim goroutine.
+func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
+	ctx, cancel := context.WithTimeout(sess.Context(), s.timeouts.Session)
+	defer cancel()
+	s.health.broker(nil)
+	topics, err := s.open(ctx, sess.Claims())
+	if err != nil {
+		return err
+	}
+	if err := s.claim(ctx, sess.Claims()); err != nil {
+		cause := classify(err)
+		s.health.databaseFailed(cause, err)
+		return err
+	}
+	s.health.databaseWorks()
+	s.checkClaimed(ctx, topics)
+	for tp, c := range s.claims {
+		s.seek(sess, tp, c)
+	}
+	s.countHalted()
+	s.dispatcher.divide(s.cfg.Memory, len(s.claims))
+	s.watch(sess)
+	s.cfg.Log.Info().Int("partitions", len(s.claims)).Int32("generation", sess.GenerationID()).Msg("claimed")
+	return nil
+}
+
+// open makes sure that every claimed partition has a row.
+func (s *session) open(ctx context.Context, claims map[string][]int32) (map[string]kafkalog.Topic, error) {
+	names := slices.Sorted(maps.Keys(claims))
+	topics, err := s.kafka.Topics(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("describe topics: %w", err)
+	}
+	for _, name := range names {
+		topic, exists := topics[name]
+		if !exists {
+			return nil, fmt.Errorf("topic %s is gone", name)
+		}
+		partitions := union(topic.Partitions, claims[name])
+		resolve := func(ctx context.Context) (map[int32]int64, error) {
+			return s.cfg.Start.resolve(ctx, s.kafka, name, partitions)
+		}
+		if err := offsets.Open(ctx, s.cfg.Pool, name, topic.ID, partitions, resolve); err != nil {
+			s.health.databaseFailed(classify(err), err)
+			return nil, err
+		}
+	}
+	return topics, nil
+}
+
+func union(a, b []int32) []int32 {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
+	var tps []offsets.TopicPartition
+	for topic, partitions := range claims {
+		for _, p := range partitions {
+			tps = append(tps, offsets.TopicPartition{Topic: topic, Partition: p})
+		}
+	}
+	rows, err := offsets.Claim(ctx, s.cfg.Pool, tps, s.cfg.Member)
+	if err != nil {
+		return err
+	}
+	s.claims = make(map[offsets.TopicPartition]*claim, len(rows))
+	s.found = make(map[offsets.TopicPartition]offsets.Claimed, len(rows))
+	for _, row := range rows {
+		s.found[row.TopicPartition] = row
+		c := &claim{
+			TopicPartition: row.TopicPartition, token: row.Token, session: s,
+			next: row.Next, hash: row.LastHash, stopped: make(chan struct{}),
+		}
+		if row.Halt != nil {
+			c.halt()
+			c.logHalt(s.cfg.Log, row.Next, *row.Halt)
+		}
+		s.claims[row.TopicPartition] = c
+	}
+	return nil
+}
+
+// seek points the client at the stored position. MarkOffset moves only forward and ResetOffset only backward, and
+// neither says when it did nothing: both are called. A halted partition is pointed at the start of its log instead,
+// wherever that is (a negative offset means the configured initial one): at an illegal offset the client would give up
+// the whole session, over and over.
+func (s *session) seek(sess sarama.ConsumerGroupSession, tp offsets.TopicPartition, c *claim) {
+	if c.halted {
+		s.unmarked.Add(1)
+		sess.ResetOffset(tp.Topic, tp.Partition, sarama.OffsetOldest, s.cfg.Installation.String())
+		return
+	}
+	s.mark(sess, tp, c.next)
+}
+
+func (s *session) mark(sess sarama.ConsumerGroupSession, tp offsets.TopicPartition, next int64) {
+	metadata := s.cfg.Installation.String()
+	sess.MarkOffset(tp.Topic, tp.Partition, next, metadata)
+	sess.ResetOffset(tp.Topic, tp.Partition, next, metadata)
+}
+
+// ConsumeClaim reads one partition until the session ends. Its return ends the session for all partitions, so a
+// partition that stands still waits here.
+func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.ConsumerGroupClaim) error {
+	tp := offsets.TopicPartition{Topic: from.Topic(), Partition: from.Partition()}
+	c := s.claims[tp]
+	// After this nothing is written under this claim's token: the next holder finds the position at rest.
+	defer s.dispatcher.drain(c)
+	this := map[string][]int32{tp.Topic: {tp.Partition}}
+	if s.isHalted(c) {
+		s.group.Pause(this)
+		// Only now has the client taken its starting offset: put back the position before anything is committed.
+		s.mark(sess, tp, s.dispatcher.position(c).Next)
+		s.unmarked.Add(-1)
+		s.hold(sess)
+		return nil
+	}
+	s.group.Resume(this) // a pause outlives the claim that asked for it
+	if !s.verified(sess.Context(), c) {
+		s.hold(sess)
+		return nil
+	}
+	if s.read(sess.Context(), c, from.Messages()) {
+		s.group.Pause(this)
+		s.hold(sess)
+	}
+	return nil
+}
+
+// hold waits for the session to end.
+func (s *session) hold(sess sarama.ConsumerGroupSession) {
+	select {
+	case <-sess.Context().Done():
+	case <-s.over:
+	}
+}
+
+// read moves records from the client to the lanes. It returns true when the partition was halted, false when the
+// session is to end.
+func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.ConsumerMessage) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.over:
+			return false
+		case <-c.stopped:
+			return true
+		case m, ok := <-messages:
+			if !ok {
+				return ctx.Err() == nil && s.closedEarly(ctx, c)
+			}
+			// After the end up to a bufferful of records stays readable: they are not ours any more.
+			if ctx.Err() != nil {
+				return false
+			}
+			c.put(ctx, s.dispatcher, s.gather(m, messages))
+		}
+	}
+}
+
+// maxGather bounds how many records are handed over at once: enough to make the hand-over cheap.
+const maxGather = 64
+
+// gather decodes first and what else is there already.
+func (s *session) gather(first *sarama.ConsumerMessage, more <-chan *sarama.ConsumerMessage) []*work {
+	works := make([]*work, 0, min(len(more)+1, maxGather))
+	works = append(works, s.decode(first))
+	for len(works) < maxGather {
+		select {
+		case m, ok := <-more:
+			if !ok {
+				return works
+			}
+			works = append(works, s.decode(m))
+		default:
+			return works
+		}
+	}
+	return works
+}
+
+func (s *session) decode(m *sarama.ConsumerMessage) *work {
+	w := &work{record: copyRecord(m)}
+	w.decode(s.cfg.Decoder)
+	return w
+}
+
+// copyRecord copies what is kept: the client's bytes are a view of a whole fetched batch.
+func copyRecord(m *sarama.ConsumerMessage) Record {
+	r := Record{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, Timestamp: m.Timestamp}
+	n := len(m.Key) + len(m.Value)
+	for _, h := range m.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	buf := make([]byte, 0, n)
+	keep := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		at := len(buf)
+		buf = append(buf, b...)
+		return buf[at:len(buf):len(buf)]
+	}
+	r.Key, r.Value = keep(m.Key), keep(m.Value)
+	for _, h := range m.Headers {
+		r.Headers = append(r.Headers, Header{Key: keep(h.Key), Value: keep(h.Value)})
+	}
+	return r
+}
+
+// closedEarly deals with a stream that ended while the session goes on: the client met an offset out of the log, or
+// gave up on the partition. What was read before is finished first; then either the partition is halted (true), or the
+// session ends and the next one tries again.
+func (s *session) closedEarly(ctx context.Context, c *claim) bool {
+	if !s.dispatcher.waitEmpty(ctx, c) {
+		return s.isHalted(c)
+	}
+	if s.check(ctx, []*claim{c}); s.isHalted(c) {
+		return true
+	}
+	s.cfg.Log.Warn().Str("topic", c.Topic).Int32("partition", c.Partition).Msg("the client stopped reading; joining again")
+	return false
+}
+
+// Cleanup runs when every ConsumeClaim has returned: all positions are at rest, and Kafka's copy is brought up to date.
+func (s *session) Cleanup(sess sarama.ConsumerGroupSession) error {
+	if s.stop == nil {
+		return nil // Setup failed
+	}
+	s.stop()
+	s.watching.Wait()
+	s.publish(sess)
+	s.health.claims(0, 0)
+	return nil
+}
+
+func (s *session) isHalted(c *claim) bool { return !s.dispatcher.position(c).running }
+
+var _ sarama.ConsumerGroupHandler = (*session)(nil)

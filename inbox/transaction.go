@@ -1,0 +1,185 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"onhand/offsets"
+)
+
+// transaction applies one batch in two round trips, whatever its size: the first begins, locks and reads; the second
+// writes and commits. Nothing is sent in between but what a Handler of the simple form does.
+type transaction struct {
+	conn      *pgxpool.Conn
+	batch     *batch
+	isolation pgx.TxIsoLevel
+	timeouts  Timeouts
+
+	known     map[*work]int64
+	begun     bool
+	committed bool // the server said COMMIT
+	sent      bool // the commit was sent: without its answer its fate is unknown
+}
+
+// The timeouts, the transaction id and the shared lock on the inbox's generation, in one statement: they are evaluated
+// from left to right, so the lock is waited for under the timeout. The id is drawn before any lock that orders outbox
+// messages: the relay's safe horizon rests on that.
+const prelude = `
+select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+       set_config('idle_in_transaction_session_timeout', $2, true), pg_current_xact_id()::text,
+       ` + offsets.LockGeneration
+
+// first is round trip one. Its statements lock in the order that all batches keep: generation, offsets, then whatever
+// the handler locks. The inbox is read last: under read committed that statement sees everything that was committed
+// before our locks were granted, so an event that another batch applied meanwhile is simply known.
+func (t *transaction) first(ctx context.Context, h BatchHandler) error {
+	q := &pgx.Batch{}
+	q.Queue("begin isolation level " + string(t.isolation))
+	q.Queue(prelude, milliseconds(t.timeouts.Lock), milliseconds(t.timeouts.Statement))
+	offsets.Lock(q, t.batch.expected(), func(i int, l offsets.Locked) { t.batch.parts[i].locked = &l })
+	events := t.batch.events()
+	if len(events) > 0 {
+		if h != nil {
+			items := make([]*Item, len(events))
+			for i, w := range events {
+				items[i] = &w.item
+			}
+			h.Load(q, items, t.batch.locks())
+		}
+		t.readKnown(q, events)
+	}
+	t.begun = true
+	return t.conn.SendBatch(ctx, q).Close()
+}
+
+const knownEvents = `
+select e.ord, i.fingerprint
+from unnest($1::text[], $2::text[], $3::text[]) with ordinality as e (tenant, event_id, source, ord)
+join inbox i on i.tenant = e.tenant and i.event_id = e.event_id and i.source = e.source`
+
+func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
+	tenants, ids, sources := make([]string, len(events)), make([]string, len(events)), make([]string, len(events))
+	for i, w := range events {
+		tenants[i], ids[i], sources[i] = w.item.Tenant, w.item.ID, w.item.Source
+	}
+	t.known = make(map[*work]int64)
+	q.Queue(knownEvents, tenants, ids, sources).Query(func(rows pgx.Rows) error {
+		var ord, fingerprint int64
+		_, err := pgx.ForEachRow(rows, []any{&ord, &fingerprint}, func() error {
+			t.known[events[ord-1]] = fingerprint
+			return nil
+		})
+		return err
+	})
+}
+
+// second is round trip two: the handler's writes, then the inbox, dead letters and positions, then the commit, sent as
+// one. ctx must not be one that a shutdown cancels: a commit cut off half way has an unknown fate.
+func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work) error {
+	q := &pgx.Batch{}
+	if h != nil && len(fresh) > 0 {
+		items := make([]*Item, len(fresh))
+		for i, w := range fresh {
+			items[i] = &w.item
+		}
+		if err := h.Apply(q, items); err != nil {
+			return &handlerError{err}
+		}
+	}
+	t.batch.countRejections()
+	t.writeInbox(q, fresh)
+	t.writeDeadLetters(q)
+	var steps []offsets.Advance
+	for _, p := range t.batch.parts {
+		if p.moves() {
+			steps = append(steps, p.decided)
+		}
+	}
+	offsets.Queue(q, steps)
+	q.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
+		// A transaction that failed before answers ROLLBACK, without an error.
+		if tag.String() != "COMMIT" {
+			return fmt.Errorf("commit answered %s", tag)
+		}
+		t.committed = true
+		return nil
+	})
+	t.sent = true
+	return t.conn.SendBatch(ctx, q).Close()
+}
+
+const insertInbox = `
+insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation, "offset")
+select e.tenant, e.event_id, e.source, e.fingerprint,
+       case when e.reason is null then 'applied' else 'rejected' end::inbox_outcome, e.reason,
+       e.topic, e.partition, e.incarnation, e."offset"
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::integer[],
+            $9::bigint[])
+  as e (tenant, event_id, source, fingerprint, reason, topic, partition, incarnation, "offset")`
+
+func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
+	n := len(fresh)
+	if n == 0 {
+		return
+	}
+	tenants, ids, sources, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	fingerprints, at, reasons := make([]int64, n), make([]int64, n), make([]*string, n)
+	partitions, incarnations := make([]int32, n), make([]int32, n)
+	i := 0
+	for _, p := range t.batch.parts {
+		for _, w := range p.works[:p.keep] {
+			if w.outcome != outcomeFresh {
+				continue
+			}
+			tenants[i], ids[i], sources[i], fingerprints[i] = w.item.Tenant, w.item.ID, w.item.Source, w.item.Fingerprint
+			if w.item.rejected != "" {
+				reasons[i] = &w.item.rejected
+			}
+			topics[i], partitions[i], at[i] = p.claim.Topic, p.claim.Partition, w.record.Offset
+			incarnations[i] = p.locked.Incarnation
+			i++
+		}
+	}
+	q.Queue(insertInbox, tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at)
+}
+
+// abandon ends a transaction that was not committed. A connection that cannot even roll back is closed: the server
+// rolls back when it notices.
+func (t *transaction) abandon(ctx context.Context) {
+	if !t.begun || t.committed || t.conn.Conn().IsClosed() {
+		return
+	}
+	if t.conn.Conn().PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.timeouts.Statement)
+	defer cancel()
+	if _, err := t.conn.Exec(ctx, "rollback"); err != nil {
+		_ = t.conn.Conn().Close(ctx)
+	}
+}
+
+// handlerError is an error of the handler's own, not of the database.
+type handlerError struct{ err error }
+
+func (e *handlerError) Error() string { return "handler: " + e.err.Error() }
+func (e *handlerError) Unwrap() error { return e.err }
+
+// unknownFate reports whether err leaves open if the batch was committed: the commit was sent, and no answer to it
+// came, nor an error that rules it out.
+func (t *transaction) unknownFate(err error) bool {
+	if err == nil || !t.sent || t.committed {
+		return false
+	}
+	var pg *pgconn.PgError
+	return !errors.As(err, &pg) || t.conn.Conn().IsClosed()
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

@@ -1,0 +1,119 @@
+package inbox
+
+import (
+	"context"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"onhand/internal/kafkalog"
+	"onhand/offsets"
+)
+
+// How often a session looks at what can change behind its back.
+const (
+	rowPoll  = 2 * time.Second // the claims' rows: an operator resumed or moved one
+	idlePoll = 2 * time.Second // the ends of logs that nothing comes from
+)
+
+// watch starts the session's watchers. They end with the session's context, and Cleanup waits for them.
+func (s *session) watch(sess sarama.ConsumerGroupSession) {
+	ctx, stop := context.WithCancel(sess.Context())
+	s.stop = stop
+	every := func(d time.Duration, do func(context.Context)) {
+		s.watching.Go(func() {
+			for sleep(ctx, d) {
+				do(ctx)
+			}
+		})
+	}
+	every(s.cfg.CheckEvery, func(ctx context.Context) { s.check(ctx, s.running()) })
+	every(rowPoll, s.pollRows)
+	every(min(idlePoll, s.cfg.CheckEvery), s.passInvisible)
+	s.watching.Go(func() { s.publishLoop(ctx, sess) })
+}
+
+func (s *session) running() []*claim {
+	var cs []*claim
+	for _, c := range s.claims {
+		if !s.isHalted(c) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// pollRows ends the session when a row is not what its claim believes: resumed by an operator, moved, or claimed by
+// another member. The next session reads everything anew.
+func (s *session) pollRows(ctx context.Context) {
+	claims := make([]*claim, 0, len(s.claims))
+	es := make([]offsets.Expected, 0, len(s.claims))
+	halted := make([]bool, 0, len(s.claims))
+	for _, c := range s.claims {
+		p := s.dispatcher.position(c)
+		claims, es, halted = append(claims, c), append(es, p.Expected), append(halted, !p.running)
+	}
+	now, err := offsets.Read(ctx, s.cfg.Pool, es)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.health.databaseFailed(classify(err), err)
+		}
+		return
+	}
+	for i, c := range claims {
+		switch {
+		case !now[i].Ours:
+			s.end("another claim, or an operator, took " + c.name())
+		case halted[i] && !now[i].Halted:
+			s.end(c.name() + " was resumed")
+		}
+	}
+	s.countHalted()
+}
+
+// passInvisible advances idle partitions over what no reader can see: the transaction markers and aborted records at
+// the end of a log. Once retention empties the log a position before them would be out of range, and until then the lag
+// would never reach 0.
+func (s *session) passInvisible(ctx context.Context) {
+	var idle []*claim
+	var tps []kafkalog.TopicPartition
+	for _, c := range s.running() {
+		if s.dispatcher.position(c).idle {
+			idle, tps = append(idle, c), append(tps, kafkaName(c.TopicPartition))
+		}
+	}
+	if len(idle) == 0 {
+		return
+	}
+	ranges, err := s.kafka.Ranges(ctx, tps)
+	if err != nil {
+		return // the check of every minute says so
+	}
+	for i, c := range idle {
+		r, ok := ranges[tps[i]]
+		p := s.dispatcher.position(c)
+		if !ok || !p.idle || p.Next >= r.LastStable || p.Next < r.Start {
+			continue
+		}
+		until, err := s.kafka.InvisibleUntil(ctx, tps[i], p.Next)
+		if err != nil || until <= p.Next {
+			continue
+		}
+		s.skip(c, p.Next, until)
+	}
+}
+
+// skip moves c from one offset to another in a transaction of its own, out of the lanes' reach.
+func (s *session) skip(c *claim, from, until int64) {
+	p, ok := s.dispatcher.borrow(c)
+	if !ok {
+		return
+	}
+	b := &batch{parts: []*part{p}}
+	if p.from != from {
+		s.dispatcher.finish(b, make([]result, 1))
+		return
+	}
+	p.passTo = until
+	s.dispatcher.finish(b, s.idle.apply(b))
+}

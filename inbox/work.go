@@ -1,0 +1,93 @@
+package inbox
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// outcome is what became of a record.
+type outcome int
+
+const (
+	outcomePending outcome = iota
+	outcomeFresh           // the handler's to decide: applied unless it rejects
+	outcomeDuplicate
+	outcomeParked
+	outcomeIgnored
+)
+
+// work is one record between its claim goroutine and its commit.
+type work struct {
+	item    Item
+	record  Record
+	refusal *Refusal // why it is to be parked, known before the batch; nil = it was decoded
+	ignored bool
+	outcome outcome
+}
+
+// recordOverhead is what a queued record costs in memory beside its bytes, roughly: the structs here and the decoder's.
+const recordOverhead = 512
+
+func (w *work) bytes() int64 {
+	n := len(w.record.Key) + len(w.record.Value) + recordOverhead
+	for _, h := range w.record.Headers {
+		n += len(h.Key) + len(h.Value)
+	}
+	return int64(n)
+}
+
+// decode fills w from its record. Whatever is wrong with it ends as a refusal, never as an error: the record's faults
+// are its own (I8).
+func (w *work) decode(d Decoder) {
+	event, err := d.Decode(&w.record)
+	if err == nil {
+		err = checkIdentity(&event)
+	}
+	if err == nil {
+		event.Record = &w.record
+		w.item.Event = event
+		return
+	}
+	if errors.Is(err, ErrIgnored) {
+		w.ignored = true
+		return
+	}
+	if !errors.As(err, &w.refusal) {
+		w.refusal = &Refusal{Code: "undecodable", Detail: err.Error(), Position: -1}
+	}
+}
+
+// maxIdentityBytes bounds each part of an identity: all three are one index entry.
+const maxIdentityBytes = 255
+
+// checkIdentity is the last line for decoders of other people: what Postgres could not store as a key is refused here,
+// or one record would fail its whole batch.
+func checkIdentity(e *Event) error {
+	if e.ID == "" {
+		return ParkAt("missing_id", "the event has no id", -1)
+	}
+	for _, part := range [...]string{e.Tenant, e.ID, e.Source} {
+		switch {
+		case len(part) > maxIdentityBytes:
+			return ParkAt("identity_too_long", "tenant, id and source may have 255 bytes each", -1)
+		case !utf8.ValidString(part):
+			return ParkAt("invalid_utf8", "tenant, id or source is not valid UTF-8", -1)
+		case strings.IndexByte(part, 0) >= 0:
+			return ParkAt("nul_character", "tenant, id or source has a NUL character", -1)
+		}
+	}
+	return nil
+}
+
+// identity is an event's key in the inbox.
+type identity struct{ tenant, id, source string }
+
+func (w *work) identity() identity {
+	return identity{w.item.Tenant, w.item.ID, w.item.Source}
+}
+
+// cleanText makes s fit for a text column: a detail may quote what it complains about.
+func cleanText(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
