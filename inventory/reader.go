@@ -1,0 +1,161 @@
+package inventory
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"onhand/inbox"
+)
+
+// maxDepth is how deep objects and arrays may be nested, the event itself included.
+const maxDepth = 32
+
+// reader takes JSON apart and turns what the grammar forbids into park codes. The grammar itself is jsontext's: UTF-8
+// only, no lone surrogates, no key twice in any object. A reader is reused from record to record.
+type reader struct {
+	dec   *jsontext.Decoder
+	buf   bytes.Buffer // jsontext reads a *bytes.Buffer in place, without a copy
+	value []byte
+}
+
+func newReader() *reader {
+	return &reader{dec: jsontext.NewDecoder(new(bytes.Buffer))}
+}
+
+func (r *reader) reset(value []byte) {
+	r.value = value
+	r.buf = *bytes.NewBuffer(value)
+	r.dec.Reset(&r.buf)
+}
+
+// release lets go of the record.
+func (r *reader) release() { r.reset(nil) }
+
+// object reads one object and calls member for each name (with its quotes) before its value; member must read the
+// value. Whatever follows the object is refused.
+func (r *reader) object(member func(name []byte) error) error {
+	if bytes.HasPrefix(r.value, []byte("\xef\xbb\xbf")) {
+		return inbox.ParkAt("byte_order_mark", "", 0)
+	}
+	if r.dec.PeekKind() != jsontext.KindBeginObject {
+		return r.otherThanObject()
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return r.syntax(err)
+	}
+	for r.dec.PeekKind() != jsontext.KindEndObject {
+		name, err := r.dec.ReadValue()
+		if err != nil {
+			return r.syntax(err)
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return r.syntax(err)
+	}
+	return r.end()
+}
+
+func (r *reader) otherThanObject() error {
+	if err := r.skip(); err != nil {
+		return err
+	}
+	if err := r.end(); err != nil {
+		return err
+	}
+	return inbox.ParkAt("not_an_object", "", 0)
+}
+
+// end makes sure that nothing but white space is left.
+func (r *reader) end() error {
+	at := int(r.dec.InputOffset())
+	rest := bytes.TrimLeft(r.value[at:], " \t\r\n")
+	if len(rest) == 0 {
+		return nil
+	}
+	return inbox.ParkAt("trailing_data", "", len(r.value)-len(rest))
+}
+
+// scalar reads one value as it stands in the record, and where. An object or an array is passed over, and only its
+// first byte returned: no field wants one.
+func (r *reader) scalar() (raw []byte, at int, err error) {
+	switch r.dec.PeekKind() {
+	case jsontext.KindBeginObject, jsontext.KindBeginArray:
+		start := r.dec.InputOffset()
+		err := r.skip()
+		// What was passed over is valid, so the first brace or bracket after the colon opens it.
+		at = int(start) + max(0, bytes.IndexAny(r.value[start:], "{["))
+		return r.value[at : at+1], at, err
+	}
+	raw, err = r.dec.ReadValue()
+	if err != nil {
+		return nil, 0, r.syntax(err)
+	}
+	return raw, int(r.dec.InputOffset()) - len(raw), nil
+}
+
+// skip passes over one value, whatever it is, and makes sure that it is valid and not too deep.
+func (r *reader) skip() error {
+	depth := r.dec.StackDepth()
+	for {
+		if _, err := r.dec.ReadToken(); err != nil {
+			return r.syntax(err)
+		}
+		if r.dec.StackDepth() > maxDepth {
+			return inbox.ParkAt("too_deep", "", int(r.dec.InputOffset())-1)
+		}
+		if r.dec.StackDepth() == depth {
+			return nil
+		}
+	}
+}
+
+// syntax gives jsontext's complaint its park code. Its words are not passed on: they may quote the record.
+func (r *reader) syntax(err error) error {
+	at := len(r.value)
+	var se *jsontext.SyntacticError
+	if errors.As(err, &se) {
+		at = min(int(se.ByteOffset), len(r.value))
+	}
+	rest := r.value[at:]
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return inbox.ParkAt("duplicate_key", "", at)
+	case !utf8.Valid(r.value):
+		return inbox.ParkAt("invalid_utf8", "", validPrefix(r.value))
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), len(rest) == 0:
+		return inbox.ParkAt("not_json", "it stops too early", at)
+	case isSurrogate(rest):
+		return inbox.ParkAt("lone_surrogate", "", at)
+	case rest[0] == 0:
+		return inbox.ParkAt("nul_character", "", at)
+	case rest[0] < ' ':
+		return inbox.ParkAt("control_character", "", at)
+	default:
+		return inbox.ParkAt("not_json", "", at)
+	}
+}
+
+// isSurrogate says whether b starts with an escaped half of a surrogate pair.
+func isSurrogate(b []byte) bool {
+	return len(b) >= 4 && b[0] == '\\' && b[1] == 'u' && b[2]|0x20 == 'd' && (b[3] == '8' || b[3] == '9' || b[3] >= 'A')
+}
+
+// validPrefix returns how many bytes come before the first one that is not UTF-8.
+func validPrefix(b []byte) int {
+	n := 0
+	for n < len(b) {
+		r, size := utf8.DecodeRune(b[n:])
+		if r == utf8.RuneError && size <= 1 {
+			break
+		}
+		n += size
+	}
+	return n
+}

@@ -1,0 +1,84 @@
+package inventory
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/outbox"
+)
+
+// write queues what the fold came to. Every row that it updates is locked since Load, so the order in which an update
+// comes by its rows does not matter; what it inserts goes in sorted, because two batches may meet there.
+func (h *Handler) write(q *pgx.Batch) {
+	h.writeSKUs(q)
+	created, moved, redefined := h.changedRows()
+	insertStockRows(q, created)
+	updateStockRows(q, moved)
+	redefineStockRows(q, redefined)
+	insertMovements(q, h.fold.movements)
+	outbox.Queue(q, h.ids, changedMessages(h.cfg.OutboxTopic, h.fold.movements))
+}
+
+// changedRows sorts out what is to be written of stock.
+func (h *Handler) changedRows() (created, moved, redefined []*stockRow) {
+	for _, k := range h.keys {
+		switch r := h.fold.rows[k]; {
+		case !r.moved || r.redefined && r.stored:
+		case r.stored:
+			moved = append(moved, r)
+		default:
+			created = append(created, r)
+		}
+	}
+	for _, k := range h.defs {
+		for _, r := range h.fold.skus[k].rows {
+			if r.redefined && r.stored {
+				redefined = append(redefined, r)
+			}
+		}
+	}
+	return created, moved, redefined
+}
+
+// Both inserts into skus and into stock are plain: a unique violation means that another batch has created the row
+// since Load looked for it, and this batch, which decided without it, has to be run again.
+const insertSKUs = `
+insert into skus (tenant, sku, backorder, backorder_limit)
+select tenant, sku, backorder, backorder_limit
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as n (tenant, sku, backorder, backorder_limit)`
+
+const updateSKUs = `
+update skus s
+set backorder = n.backorder, backorder_limit = n.backorder_limit, updated_at = now()
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as n (tenant, sku, backorder, backorder_limit)
+where s.tenant = n.tenant and s.sku = n.sku`
+
+func (h *Handler) writeSKUs(q *pgx.Batch) {
+	keys := slices.SortedFunc(maps.Keys(h.fold.skus), skuKey.compare)
+	var created, updated []*skuRow
+	for _, k := range keys {
+		switch s := h.fold.skus[k]; {
+		case s.stored && s.defined:
+			updated = append(updated, s)
+		case !s.stored && (s.defined || s.needed):
+			created = append(created, s)
+		}
+	}
+	queueSKUs(q, insertSKUs, created)
+	queueSKUs(q, updateSKUs, updated)
+}
+
+func queueSKUs(q *pgx.Batch, sql string, rows []*skuRow) {
+	if len(rows) == 0 {
+		return
+	}
+	n := len(rows)
+	tenants, skus, backorders, limits := make([]string, n), make([]string, n), make([]string, n), make([]*int64, n)
+	for i, s := range rows {
+		tenants[i], skus[i] = s.key.tenant, s.key.sku
+		backorders[i], limits[i] = s.policy.Backorder.String(), s.policy.limitColumn()
+	}
+	q.Queue(sql, tenants, skus, backorders, limits)
+}
