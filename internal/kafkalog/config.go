@@ -12,8 +12,8 @@ const (
 	metadataBackoff = 250 * time.Millisecond
 )
 
-// Config is the configuration that every client of ours starts from. sessionTimeout is the group's session timeout, also
-// for those that are in no group: it bounds how long a broker may keep us waiting for an answer.
+// Config is the configuration that every client of ours starts from. sessionTimeout is the group's session timeout,
+// also for those that are in no group: it bounds how long a broker may keep us waiting for an answer.
 func Config(clientID string, sessionTimeout time.Duration) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = clientID

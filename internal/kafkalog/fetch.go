@@ -105,8 +105,8 @@ func newPage(block *sarama.FetchResponseBlock) (*page, error) {
 	return p, nil
 }
 
-// each calls fn for the page's batches in order, and says of each whether a read_committed reader sees its records: they
-// are not control records, nor those of an aborted transaction. fn returns false to stop.
+// each calls fn for the page's batches in order, and says of each whether a read_committed reader sees its records:
+// they are not control records, nor those of an aborted transaction. fn returns false to stop.
 func (p *page) each(fn func(b *sarama.RecordBatch, visible bool) bool) {
 	aborting := make(map[int64]bool) // producers inside an aborted transaction at this point of the log
 	pending := p.aborted

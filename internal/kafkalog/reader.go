@@ -1,8 +1,9 @@
-// Package kafkalog says what a Kafka cluster holds: its topics and their identity, where each partition's log starts and
-// ends, and what lies in it. It never joins a group, and never creates a topic.
+// Package kafkalog says what a Kafka cluster holds: its topics and their identity, where each partition's log starts
+// and ends, and what lies in it. It never joins a group, and never creates a topic.
 //
-// sarama's calls take no context. Every function here takes one and returns when it ends; the request that was under way
-// then ends on its own, within a few times the client's Net.DialTimeout + Net.ReadTimeout, and its answer is dropped.
+// sarama's calls take no context. Every function here takes one and returns when it ends; the request that was under
+// way then ends on its own, within a few times the client's Net.DialTimeout + Net.ReadTimeout, and its answer is
+// dropped.
 package kafkalog
 
 import (

@@ -87,12 +87,13 @@ func (r *Reader) InvisibleUntil(ctx context.Context, tp TopicPartition, from int
 	return next, nil
 }
 
-// Scan calls fn for the records in [from, to) that a read_committed reader sees, in offset order, and returns when that
-// range is read: at once after the last record, even if only markers or aborted records lie between it and to. Memory
-// is bounded by one answer of the broker (about 1 MiB as compressed by its producer, or one larger batch). Records alias
-// the answer: copy what is kept past fn. fn's error ends the scan and is returned as it is.
+// Scan calls fn for the records in [from, to) that a read_committed reader sees, in offset order, and returns when
+// that range is read: at once after the last record, even if only markers or aborted records lie between it and to.
+// Memory is bounded by one answer of the broker (about 1 MiB as compressed by its producer, or one larger batch).
+// Records alias the answer: copy what is kept past fn. fn's error ends the scan and is returned as it is.
 //
-// sarama.ErrOffsetOutOfRange means that from is not in the log (any more), ErrLogEnds that to lies beyond its stable end.
+// sarama.ErrOffsetOutOfRange means that from is not in the log (any more), ErrLogEnds that to lies beyond its stable
+// end.
 func (r *Reader) Scan(
 	ctx context.Context, tp TopicPartition, from, to int64, fn func(*sarama.ConsumerMessage) error,
 ) error {
