@@ -14,7 +14,8 @@ import (
 )
 
 // A log with all that a reader must not see: records a, b committed at 0 and 1 with their marker at 2, aborted ones at
-// 3 to 5 with theirs at 6, c at 7 outside of transactions, and d, aborted, at 8 with its marker at 9.
+// 3 to 5 with theirs at 6, c at 7 outside of transactions, d committed at 8 with its marker at 9, and one that was
+// aborted at 10 with its marker at 11.
 func transactionalLog(t *testing.T, c *cluster) kafkalog.TopicPartition {
 	t.Helper()
 	topic := c.topic(t, 1, nil)
@@ -22,11 +23,12 @@ func transactionalLog(t *testing.T, c *cluster) kafkalog.TopicPartition {
 	transact(t, p, true, topic, "a", "b")
 	transact(t, p, false, topic, "x", "y", "z")
 	send(t, c.producer(t, ""), topic, "c")
-	transact(t, p, false, topic, "d")
+	transact(t, p, true, topic, "d")
+	transact(t, p, false, topic, "z")
 	tp := kafkalog.TopicPartition{Topic: topic}
 	testenv.Eventually(t, patience, "the last transaction has ended", func() bool {
 		r := c.ranges(t, tp)
-		return r.LastStable == 10 && r.HighWatermark == 10
+		return r.LastStable == 12 && r.HighWatermark == 12
 	})
 	return tp
 }
@@ -39,14 +41,15 @@ func TestAScanSeesCommittedRecordsAndEndsBehindATrailingMarker(t *testing.T) {
 			from, to int64
 			want     string
 		}{
-			{0, 10, "0=a 1=b 7=c"},
+			{0, 12, "0=a 1=b 7=c 8=d"},
 			{1, 7, "1=b"},
 			{1, 8, "1=b 7=c"},
-			{4, 10, "7=c"}, // from inside of an aborted transaction
+			{4, 10, "7=c 8=d"}, // from inside of an aborted transaction
 			{2, 7, ""},
-			{8, 10, ""},
 			{9, 10, ""},
-			{10, 10, ""},
+			{9, 12, ""},
+			{11, 12, ""},
+			{12, 12, ""},
 			{5, 3, ""},
 		} {
 			if got := c.contents(t, tp, test.from, test.to); got != test.want {
@@ -67,7 +70,7 @@ func TestAScanBeyondTheStableEndSaysSoAndDoesNotHang(t *testing.T) {
 		send(t, open, tp.Topic, "undecided")
 		defer func() { _ = open.AbortTxn() }()
 		ignore := func(*sarama.ConsumerMessage) error { return nil }
-		if err := c.reader.Scan(t.Context(), tp, 0, 11, ignore); !errors.Is(err, kafkalog.ErrLogEnds) {
+		if err := c.reader.Scan(t.Context(), tp, 0, 13, ignore); !errors.Is(err, kafkalog.ErrLogEnds) {
 			t.Errorf("over an open transaction: got error %v, want ErrLogEnds", err)
 		}
 		if err := c.reader.Scan(t.Context(), tp, 50, 60, ignore); !errors.Is(err, sarama.ErrOffsetOutOfRange) {
@@ -130,7 +133,7 @@ func TestWhatIsInvisibleIsGoneOverUpToTheNextRecord(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(t *testing.T, c *cluster) {
 		tp := transactionalLog(t, c)
-		for from, want := range map[int64]int64{0: 0, 1: 1, 2: 7, 3: 7, 4: 7, 5: 7, 6: 7, 7: 7, 8: 10, 9: 10, 10: 10} {
+		for from, want := range map[int64]int64{0: 0, 1: 1, 2: 7, 3: 7, 4: 7, 6: 7, 7: 7, 8: 8, 9: 12, 11: 12, 12: 12} {
 			got, err := c.reader.InvisibleUntil(t.Context(), tp, from)
 			if err != nil || got != want {
 				t.Errorf("from %d: got %d, error %v, want %d", from, got, err, want)
@@ -230,8 +233,9 @@ func TestARecordsHashIsNotFoundWhereThereIsNoRecord(t *testing.T) {
 			2: false, // a marker
 			3: true,  // aborted, but there
 			7: true, 9: false,
-			10: false, // the end
-			11: false, // beyond
+			11: false,
+			12: false, // the end
+			13: false, // beyond
 		} {
 			_, found, err := c.reader.RecordHash(t.Context(), tp, offset)
 			if err != nil || found != want {
