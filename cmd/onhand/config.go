@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"onhand/inbox"
+)
+
+// The bounds of what may be configured.
+const (
+	minSessionTimeout = 6 * time.Second // what brokers allow by default
+	maxSessionTimeout = 30 * time.Minute
+	maxLanes          = 64
+	maxBatch          = 2000
+	maxRecordBytes    = 64 << 20
+	minMemory         = 1 << 20
+	maxMemory         = 64 << 30
+)
+
+// runFlags are the settings of the service, as text; Config is what they mean.
+type runFlags struct {
+	databaseFlags
+	groupFlags
+	OutboxTopic string `default:"inventory.changes" placeholder:"NAME" env:"ONHAND_OUTBOX_TOPIC" help:"Topic for messages about changed stock (${default})."`
+	Listen      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ONHAND_LISTEN" help:"Where /livez and /readyz are answered; port 0 picks a free one (${default})."`
+
+	Start          string `default:"oldest" placeholder:"WHERE" env:"ONHAND_START" help:"Where a topic begins that was never read: oldest, newest or an RFC 3339 time (${default})."`
+	UnknownKinds   string `default:"park" placeholder:"park|ignore" env:"ONHAND_UNKNOWN_KINDS" help:"What becomes of events of an unknown kind (${default})."`
+	AllowCompacted toggle `env:"ONHAND_ALLOW_COMPACTED" help:"Read topics that are compacted, though records may vanish from them unread."`
+
+	SessionTimeout string `default:"15s" placeholder:"DURATION" env:"ONHAND_SESSION_TIMEOUT" help:"A member that is silent for so long loses its partitions; all other timeouts follow (${default})."`
+	Balance        string `default:"sticky" placeholder:"STRATEGY" env:"ONHAND_BALANCE" help:"How partitions are shared out: sticky, range or roundrobin (${default})."`
+	Isolation      string `default:"read-committed" placeholder:"LEVEL" env:"ONHAND_ISOLATION" help:"Of transactions: read-committed or serializable (${default})."`
+	Lanes          string `default:"2" placeholder:"N" env:"ONHAND_LANES" help:"Transactions at the same time (${default})."`
+	MaxBatch       string `default:"1000" placeholder:"N" env:"ONHAND_MAX_BATCH" help:"Most records in a transaction (${default})."`
+	MaxRecordBytes string `default:"1MiB" placeholder:"SIZE" env:"ONHAND_MAX_RECORD_BYTES" help:"Larger values are parked (${default})."`
+	Memory         string `default:"64MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
+}
+
+// Config is what the operator asked of the service, judged and understood.
+type Config struct {
+	Brokers     []string
+	Topics      []string
+	Group       string
+	Member      string // this process's name, shown as owner of its partitions
+	OutboxTopic string
+	Listen      string // host:port
+
+	Start              inbox.Start
+	IgnoreUnknownKinds bool
+	AllowCompacted     bool
+
+	SessionTimeout time.Duration
+	Balance        sarama.BalanceStrategy
+	Isolation      pgx.TxIsoLevel
+	Lanes          int
+	MaxBatch       int // records
+	MaxRecordBytes int
+	Memory         int64 // bytes
+}
+
+// config judges the flags. The Config is good for nothing if p has problems.
+func (f *runFlags) config(p *problems) Config {
+	f.databaseFlags.settings(p)
+	f.groupFlags.settings(p)
+	p.topic("outbox-topic", f.OutboxTopic)
+	for _, topic := range f.Topic {
+		if topic == f.OutboxTopic {
+			p.add("outbox-topic", "%q is also consumed: onhand would read its own messages", topic)
+		}
+	}
+	return Config{
+		Brokers: f.Brokers, Topics: f.Topic, Group: f.Group, Member: memberName(),
+		OutboxTopic: f.OutboxTopic, Listen: p.address("listen", f.Listen, 0),
+		Start:              p.start(f.Start),
+		IgnoreUnknownKinds: p.oneOf("unknown-kinds", f.UnknownKinds, "park", "ignore") == "ignore",
+		AllowCompacted:     p.toggle("allow-compacted", f.AllowCompacted),
+		SessionTimeout:     p.duration("session-timeout", f.SessionTimeout, minSessionTimeout, maxSessionTimeout),
+		Balance:            p.balance(f.Balance),
+		Isolation:          p.isolation(f.Isolation),
+		Lanes:              p.number("lanes", f.Lanes, 1, maxLanes),
+		MaxBatch:           p.number("max-batch", f.MaxBatch, 1, maxBatch),
+		MaxRecordBytes:     int(p.size("max-record-bytes", f.MaxRecordBytes, 1, maxRecordBytes)),
+		Memory:             p.size("memory", f.Memory, minMemory, maxMemory),
+	}
+}
+
+func (p *problems) start(text string) inbox.Start {
+	start, err := inbox.ParseStart(text)
+	if err != nil {
+		p.add("start", "%q is not oldest, newest or a time like 2026-01-31T00:00:00Z", text)
+	}
+	return start
+}
+
+// balance knows the eager strategies only: a cooperative one starts partitions without a moment to seek in.
+func (p *problems) balance(text string) sarama.BalanceStrategy {
+	switch p.oneOf("balance", text, "sticky", "range", "roundrobin") {
+	case "range":
+		return sarama.NewBalanceStrategyRange()
+	case "roundrobin":
+		return sarama.NewBalanceStrategyRoundRobin()
+	}
+	return sarama.NewBalanceStrategySticky()
+}
+
+func (p *problems) isolation(text string) pgx.TxIsoLevel {
+	if p.oneOf("isolation", text, "read-committed", "serializable") == "serializable" {
+		return pgx.Serializable
+	}
+	return pgx.ReadCommitted
+}
+
+// maxHostBytes keeps a member's name within Postgres's 63 bytes for the name of a connection.
+const maxHostBytes = 36
+
+// memberName is new for each process: host, process id and something random, because containers share the first two.
+func memberName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host[:min(len(host), maxHostBytes)], os.Getpid(), uuid.NewString()[:4])
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"onhand/internal/health"
+)
+
+const (
+	healthcheckTimeout = 3 * time.Second
+	maxAnswerBytes     = 64 << 10
+)
+
+type healthcheckCmd struct {
+	Listen string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ONHAND_LISTEN" help:"Where the running onhand listens (${default})."`
+}
+
+func (healthcheckCmd) Help() string {
+	return `Exits 0 when the running onhand is ready, 1 when it is not or does not answer.
+
+Examples:
+
+  onhand healthcheck
+  onhand healthcheck --listen 127.0.0.1:9090`
+}
+
+func (c *healthcheckCmd) settings(p *problems) { p.address("listen", c.Listen, 1) }
+
+func (c *healthcheckCmd) Run(ctx context.Context, con *console) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	answer, err := askReady(ctx, "http://"+dialable(c.Listen)+"/readyz")
+	if err != nil {
+		return fmt.Errorf("ask whether onhand is ready: %w", err)
+	}
+	if answer.Ready {
+		con.say("ready")
+		return nil
+	}
+	var reasons []string
+	for part, reason := range answer.Reasons {
+		reasons = append(reasons, part+": "+reason)
+	}
+	slices.Sort(reasons)
+	return fmt.Errorf("not ready: %s", strings.Join(reasons, "; "))
+}
+
+func askReady(ctx context.Context, url string) (answer health.Answer, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return answer, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return answer, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswerBytes)).Decode(&answer); err != nil {
+		return answer, fmt.Errorf("%s: not onhand's answer: %w", response.Status, err)
+	}
+	return answer, nil
+}
+
+// dialable is where to reach what listens on address: one that listens everywhere is reached here.
+func dialable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/IBM/sarama"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"onhand/inbox"
+	"onhand/internal/health"
+	"onhand/internal/installation"
+	"onhand/internal/kafkalog"
+	"onhand/inventory"
+	"onhand/offsets"
+)
+
+// spareConnections are those beside the lanes': claims and who watches them, positions, the schema's version.
+const spareConnections = 4
+
+type runCmd struct {
+	runFlags
+
+	cfg Config
+}
+
+func (runCmd) Help() string {
+	return `Joins the consumer group and applies events until it gets SIGTERM or SIGINT: then it finishes what is in hand and leaves.
+A second signal ends it at once, and that is safe too. It waits for a database or a broker that is away, and refuses to
+start (exit status 5) on a schema that does not fit this binary, or on a group that another database holds.
+
+Examples:
+
+  onhand run --database-url postgres://onhand@127.0.0.1:5432/stock --brokers 127.0.0.1:9092
+  onhand run --topic inventory.events --topic inventory.counts --start 2026-01-31T00:00:00Z
+  ONHAND_DATABASE_URL=postgres://onhand@db/stock ONHAND_BROKERS=kafka:9092 onhand run --log-format json`
+}
+
+func (c *runCmd) settings(p *problems) { c.cfg = c.config(p) }
+
+// Run wires the service up and waits for its end.
+func (c *runCmd) Run(ctx context.Context, con *console) error {
+	build := thisBuild()
+	log := con.log.With().Str("member", c.cfg.Member).Logger()
+	log.Info().Str("version", build.Version).Str("commit", build.Commit).
+		Strs("brokers", c.cfg.Brokers).Strs("topics", c.cfg.Topics).Str("group", c.cfg.Group).
+		Str("database", c.databaseFlags.config.ConnConfig.Database).Str("schema", c.schema).Msg("starting")
+
+	pool, err := newPool(ctx, c.databaseFlags.config, offsets.ApplicationName(c.cfg.Member),
+		int32(c.cfg.Lanes+spareConnections)) //nolint:gosec // at most 64 lanes
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	board := health.NewBoard(health.Database, health.Schema, health.Broker)
+	server, err := health.Listen(ctx, c.cfg.Listen, board)
+	if err != nil {
+		return err
+	}
+	log.Info().Str("address", server.Address()).Msg("answering health checks")
+
+	// The health server outlives the service by the service's own shutdown, so that an orderly end can be watched.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(serving) })
+	group.Go(func() error {
+		defer stopServing()
+		return runService(running, c.cfg, log, pool, board)
+	})
+	err = group.Wait()
+	if err == nil {
+		log.Info().Msg("stopped")
+	}
+	return err
+}
+
+// runService waits for database and broker, makes sure that they belong together, and consumes until ctx ends.
+func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpool.Pool, board *health.Board) error {
+	if err := waitForSchema(ctx, pool, board, log); err != nil {
+		return stopped(ctx, err)
+	}
+	own, err := waitForInstallation(ctx, cfg, pool, board, log)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	log.Info().Stringer("installation", own.ID).Str("cluster", own.ClusterID).Msg("database and group belong together")
+
+	consumer, err := inbox.New(inbox.Config{
+		Brokers: cfg.Brokers, Topics: cfg.Topics, Group: cfg.Group, Member: cfg.Member,
+		Pool: pool, Installation: own.ID,
+		Decoder: inventory.NewDecoder(inventory.DecoderConfig{
+			MaxRecordBytes: cfg.MaxRecordBytes, IgnoreUnknownKinds: cfg.IgnoreUnknownKinds,
+		}),
+		NewBatch: func() inbox.BatchHandler {
+			return inventory.NewHandler(inventory.Config{OutboxTopic: cfg.OutboxTopic, OnPartitionMove: warnOfMoves(log)})
+		},
+		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout, Lanes: cfg.Lanes,
+		MaxBatch: cfg.MaxBatch, Memory: cfg.Memory, Balance: cfg.Balance, AllowCompacted: cfg.AllowCompacted, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	board.Ask(health.Consumer, func() error { return consumer.State().Ready() })
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return consumer.Run(running) })
+	group.Go(func() error { watchSchema(running, pool, board, log); return nil })
+	return group.Wait()
+}
+
+// connectMember connects to Kafka beside the consumer's own client, to learn whom the group belongs to.
+func connectMember(cfg Config) (sarama.Client, *kafkalog.Reader, error) {
+	client, err := sarama.NewClient(cfg.Brokers, kafkalog.Config(cfg.Member, cfg.SessionTimeout))
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to Kafka: %w", err)
+	}
+	reader, err := kafkalog.NewReader(client)
+	if err != nil {
+		_ = client.Close()
+		return nil, nil, err
+	}
+	return client, reader, nil
+}
+
+// kafkaSide is what Kafka says about itself and the group.
+func kafkaSide(ctx context.Context, cfg Config) (installation.Kafka, error) {
+	client, reader, err := connectMember(cfg)
+	if err != nil {
+		return installation.Kafka{}, err
+	}
+	defer func() { _ = client.Close() }()
+	k := installation.Kafka{Group: cfg.Group}
+	if k.ClusterID, err = reader.ClusterID(ctx); err != nil {
+		return k, err
+	}
+	committed, err := reader.Committed(ctx, cfg.Group)
+	for _, c := range committed {
+		k.Metadata = append(k.Metadata, c.Metadata)
+	}
+	return k, err
+}
+
+// warnOfMoves tells, at most once a minute, that a SKU's events come from several partitions.
+func warnOfMoves(log zerolog.Logger) func(sku string, from, to inventory.Partition) {
+	sampled := log.Sample(&zerolog.BurstSampler{Burst: 1, Period: movesPeriod})
+	return func(sku string, from, to inventory.Partition) {
+		sampled.Warn().Str("sku", sku).Str("topic", to.Topic).Int32("partition", to.ID).
+			Str("from_topic", from.Topic).Int32("from_partition", from.ID).
+			Msg("a SKU's events come from several partitions: their order is not defined; key them by SKU")
+	}
+}

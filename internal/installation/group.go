@@ -1,0 +1,69 @@
+package installation
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+
+	"onhand/internal/kafkalog"
+)
+
+// commitVersion knows metadata and leaves the retention of offsets to the broker.
+const commitVersion = 7
+
+const unknownEpoch = -1
+
+// markAttempts bounds how often a coordinator that has moved is looked for.
+const markAttempts = 3
+
+// MarkGroup commits positions to i's group, each carrying i's metadata. It is ErrGuard while the group has members. If a
+// partition of a deleted topic is among them, it is left out: its offsets went with it.
+func MarkGroup(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {
+	if len(positions) == 0 {
+		return nil
+	}
+	var err error
+	for range markAttempts {
+		err = markOnce(client, i, positions)
+		if !errors.Is(err, sarama.ErrNotCoordinatorForConsumer) && !errors.Is(err, sarama.ErrOffsetsLoadInProgress) {
+			return err
+		}
+		if err := client.RefreshCoordinator(i.Group); err != nil {
+			return fmt.Errorf("find the coordinator of group %s: %w", i.Group, err)
+		}
+	}
+	return err
+}
+
+func markOnce(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {
+	coordinator, err := client.Coordinator(i.Group)
+	if err != nil {
+		return fmt.Errorf("find the coordinator of group %s: %w", i.Group, err)
+	}
+	request := &sarama.OffsetCommitRequest{
+		Version:       commitVersion,
+		ConsumerGroup: i.Group,
+		// No member and no generation: the coordinator takes such a commit only while the group has no members at all.
+		ConsumerGroupGeneration: sarama.GroupGenerationUndefined,
+	}
+	for tp, next := range positions {
+		request.AddBlockWithLeaderEpoch(tp.Topic, tp.Partition, next, unknownEpoch, 0, i.Metadata())
+	}
+	response, err := coordinator.CommitOffset(request)
+	if err != nil {
+		return fmt.Errorf("commit offsets of group %s: %w", i.Group, err)
+	}
+	for topic, partitions := range response.Errors {
+		for partition, code := range partitions {
+			switch code {
+			case sarama.ErrNoError, sarama.ErrUnknownTopicOrPartition:
+			case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration, sarama.ErrRebalanceInProgress:
+				return fmt.Errorf("%w: the consumer group %s has members: stop all of them first", ErrGuard, i.Group)
+			default:
+				return fmt.Errorf("commit offset of %s/%d in group %s: %w", topic, partition, i.Group, code)
+			}
+		}
+	}
+	return nil
+}
