@@ -25,11 +25,11 @@ func (t *transaction) writeDeadLetters(q *pgx.Batch) {
 				headers = append(headers, notNil(h.Key), h.Value)
 			}
 			var position *int
-			if w.refusal.Position >= 0 {
-				position = &w.refusal.Position
+			if w.parked.Position >= 0 {
+				position = &w.parked.Position
 			}
-			q.Queue(insertDeadLetter, r.Topic, r.Partition, p.locked.Incarnation, r.Offset, w.refusal.Code,
-				cleanText(w.refusal.Detail), position, r.Key, r.Value, headers, nullTime(r.Timestamp))
+			q.Queue(insertDeadLetter, r.Topic, r.Partition, p.locked.Incarnation, r.Offset, w.parked.Code,
+				cleanText(w.parked.Detail), position, r.Key, r.Value, headers, nullTime(r.Timestamp))
 		}
 	}
 }

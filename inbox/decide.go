@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"fmt"
 
 	"onhand/internal/kafkalog"
@@ -43,8 +44,9 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*w
 		if w.item.Blocked {
 			break
 		}
-		if p.keep == 0 && p.attempt.condemn != nil {
-			w.refusal = p.attempt.condemn
+		w.parked = w.refusal
+		if p.keep == 0 {
+			w.parked = cmp.Or(p.refused, p.attempt.condemn, w.refusal)
 		}
 		w.outcome = w.judge(known, seen)
 		if w.outcome == outcomeFresh {
@@ -55,7 +57,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*w
 		if p.decided.Window.Add(w.outcome == outcomeParked) {
 			p.decided.Halt = &offsets.Halt{Reason: offsets.HaltParkedStorm, Detail: fmt.Sprintf(
 				"%d of the latest %d records are wrong; the last one: %s",
-				p.decided.Window.Parked(), p.decided.Window.Seen(), w.refusal.Code)}
+				p.decided.Window.Parked(), p.decided.Window.Seen(), w.parked.Code)}
 			break
 		}
 	}
@@ -73,7 +75,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*w
 // judge says what becomes of w, and notes its identity when it is the first of it.
 func (w *work) judge(known map[*work]int64, seen map[identity]int64) outcome {
 	switch {
-	case w.refusal != nil:
+	case w.parked != nil:
 		return outcomeParked
 	case w.ignored:
 		return outcomeIgnored
@@ -90,7 +92,7 @@ func (w *work) judge(known map[*work]int64, seen map[identity]int64) outcome {
 	case sameEvent(stored, w.item.Fingerprint):
 		return outcomeDuplicate
 	}
-	w.refusal = &Refusal{
+	w.parked = &Refusal{
 		Code: "id_conflict", Detail: "the same id came before with another content", Position: -1, Parked: true,
 	}
 	return outcomeParked

@@ -83,6 +83,7 @@ type part struct {
 	locked  *offsets.Locked
 	decided offsets.Advance // where the partition stands when the batch commits
 	keep    int             // records of works that this run decides; the others wait
+	refused *Refusal        // the simple form parks this run's only record
 	passTo  int64           // without works: the offset up to which nothing is visible
 }
 

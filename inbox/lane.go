@@ -51,7 +51,7 @@ func (l *lane) apply(b *batch) []result {
 	case err == nil || t.committed:
 		l.health.databaseWorks()
 		return l.advanced(b)
-	case t.sent && t.unknownFate(err):
+	case t.unknown:
 		l.log.Warn().Err(err).Msg("answer to a commit was lost: asking for its fate")
 		if l.settled(b) {
 			return l.advanced(b)
@@ -66,8 +66,9 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		return t, err
 	}
 	defer func() {
+		t.unknown = t.unknownFate(err)
 		t.abandon(ctx)
-		if classify(err) == classReconnect && err != nil {
+		if err != nil && classify(err) == classReconnect {
 			_ = t.conn.Conn().Close(context.WithoutCancel(ctx))
 		}
 		t.conn.Release()

@@ -57,7 +57,7 @@ func (l *lane) handle(ctx context.Context, t *transaction, fresh []*work) ([]*wo
 			w.item.Reject(refusal.Code)
 			continue
 		}
-		w.refusal = refusal
+		t.batch.parts[0].refused = refusal
 		return t.batch.decide(t.known), nil
 	}
 	return fresh, nil

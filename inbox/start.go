@@ -36,7 +36,24 @@ func ParseStart(s string) (Start, error) {
 	return StartAt(t), nil
 }
 
+// resolve waits for partitions that have no leader yet: those of a topic that was created a moment ago.
 func (s Start) resolve(ctx context.Context, log *kafkalog.Reader, topic string, partitions []int32,
+) (map[int32]int64, error) {
+	for {
+		at, err := s.ask(ctx, log, topic, partitions)
+		if err != nil || len(at) == len(partitions) {
+			return at, err
+		}
+		if !sleep(ctx, leaderPoll) {
+			return nil, fmt.Errorf("topic %s: %d of %d partitions have a leader", topic, len(at), len(partitions))
+		}
+	}
+}
+
+// leaderPoll is how often a partition without a leader is asked for again.
+const leaderPoll = 200 * time.Millisecond
+
+func (s Start) ask(ctx context.Context, log *kafkalog.Reader, topic string, partitions []int32,
 ) (map[int32]int64, error) {
 	tps := make([]kafkalog.TopicPartition, len(partitions))
 	for i, p := range partitions {

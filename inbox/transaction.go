@@ -25,14 +25,19 @@ type transaction struct {
 	known     map[*work]int64
 	begun     bool
 	committed bool // the server said COMMIT
-	sent      bool // the commit was sent: without its answer its fate is unknown
+	sent      bool // the commit was sent
+	unknown   bool // ... and no answer came: its fate must be asked for
 }
 
-// The timeouts, the transaction id and the shared lock on the inbox's generation, in one statement: they are evaluated
+// The planner's settings, the timeouts, the transaction id and the shared lock on the inbox's generation, in one statement: they are evaluated
 // from left to right, so the lock is waited for under the timeout. The id is drawn before any lock that orders outbox
 // messages: the relay's safe horizon rests on that.
+//
+// Every statement of a batch looks rows up by key. A plan that was made while a table was small would scan it, be kept
+// with the connection, and go on scanning when the table has millions of rows: statistics come minutes late.
 const prelude = `
-select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+select set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
+       set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
        set_config('idle_in_transaction_session_timeout', $2, true), pg_current_xact_id()::text,
        ` + offsets.LockGeneration
 
@@ -62,7 +67,11 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 const knownEvents = `
 select e.ord, i.fingerprint
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as e (tenant, event_id, source, ord)
-join inbox i on i.tenant = e.tenant and i.event_id = e.event_id and i.source = e.source`
+cross join lateral (
+  select i.fingerprint from inbox i
+  where i.tenant = e.tenant and i.event_id = e.event_id and i.source = e.source
+  offset 0 -- keeps the planner from merging it: one look-up an event, whatever it thinks of their number
+) i`
 
 func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
 	tenants, ids, sources := make([]string, len(events)), make([]string, len(events)), make([]string, len(events))

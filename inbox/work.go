@@ -21,9 +21,12 @@ const (
 type work struct {
 	item    Item
 	record  Record
-	refusal *Refusal // why it is to be parked, known before the batch; nil = it was decoded
+	refusal *Refusal // what the decoder has against it; nil = it was decoded
 	ignored bool
+
+	// What this run of the batch makes of it. A run that is rolled back leaves nothing: the next one judges anew (I10).
 	outcome outcome
+	parked  *Refusal
 }
 
 // recordOverhead is what a queued record costs in memory beside its bytes, roughly: the structs here and the decoder's.
