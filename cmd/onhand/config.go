@@ -16,6 +16,8 @@ import (
 const (
 	minSessionTimeout = 6 * time.Second // what brokers allow by default
 	maxSessionTimeout = 30 * time.Minute
+	minCheckInterval  = time.Second
+	maxCheckInterval  = time.Hour
 	maxLanes          = 64
 	maxBatch          = 2000
 	maxRecordBytes    = 64 << 20
@@ -34,6 +36,7 @@ type runFlags struct {
 	UnknownKinds   string `default:"park" placeholder:"park|ignore" env:"ONHAND_UNKNOWN_KINDS" help:"What becomes of events of an unknown kind (${default})."`
 	AllowCompacted toggle `env:"ONHAND_ALLOW_COMPACTED" help:"Read topics that are compacted, though records may vanish from them unread."`
 
+	CheckInterval  string `default:"1m" placeholder:"DURATION" env:"ONHAND_CHECK_INTERVAL" help:"How often topics are compared with what is stored, and added partitions looked for (${default})."`
 	SessionTimeout string `default:"15s" placeholder:"DURATION" env:"ONHAND_SESSION_TIMEOUT" help:"A member that is silent for so long loses its partitions; all other timeouts follow (${default})."`
 	Balance        string `default:"sticky" placeholder:"STRATEGY" env:"ONHAND_BALANCE" help:"How partitions are shared out: sticky, range or roundrobin (${default})."`
 	Isolation      string `default:"read-committed" placeholder:"LEVEL" env:"ONHAND_ISOLATION" help:"Of transactions: read-committed or serializable (${default})."`
@@ -57,6 +60,7 @@ type Config struct {
 	AllowCompacted     bool
 
 	SessionTimeout time.Duration
+	CheckEvery     time.Duration
 	Balance        sarama.BalanceStrategy
 	Isolation      pgx.TxIsoLevel
 	Lanes          int
@@ -82,6 +86,7 @@ func (f *runFlags) config(p *problems) Config {
 		IgnoreUnknownKinds: p.oneOf("unknown-kinds", f.UnknownKinds, "park", "ignore") == "ignore",
 		AllowCompacted:     p.toggle("allow-compacted", f.AllowCompacted),
 		SessionTimeout:     p.duration("session-timeout", f.SessionTimeout, minSessionTimeout, maxSessionTimeout),
+		CheckEvery:         p.duration("check-interval", f.CheckInterval, minCheckInterval, maxCheckInterval),
 		Balance:            p.balance(f.Balance),
 		Isolation:          p.isolation(f.Isolation),
 		Lanes:              p.number("lanes", f.Lanes, 1, maxLanes),

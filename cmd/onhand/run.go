@@ -96,7 +96,8 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 		NewBatch: func() inbox.BatchHandler {
 			return inventory.NewHandler(inventory.Config{OutboxTopic: cfg.OutboxTopic, OnPartitionMove: warnOfMoves(log)})
 		},
-		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout, Lanes: cfg.Lanes,
+		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,
+		CheckEvery: cfg.CheckEvery, Lanes: cfg.Lanes,
 		MaxBatch: cfg.MaxBatch, Memory: cfg.Memory, Balance: cfg.Balance, AllowCompacted: cfg.AllowCompacted, Log: log,
 	})
 	if err != nil {
