@@ -53,10 +53,9 @@ func config() *sarama.Config {
 	return c
 }
 
-// Send makes and sends n records at most rate a second (0 = as fast as it goes), and returns when all are in the log.
-// When ctx is cancelled or a record fails it stops feeding, waits up to 10 s for those on their way, and returns the
-// reason.
-func (s *Sender) Send(ctx context.Context, g *Generator, n, rate int) error {
+// Send makes and sends n records at the given pace, and returns when all are in the log. When ctx is cancelled or a record
+// fails it stops feeding, waits up to 10 s for those on their way, and returns the reason.
+func (s *Sender) Send(ctx context.Context, g *Generator, n int, pace Pace) error {
 	producer, err := sarama.NewAsyncProducerFromClient(s.client)
 	if err != nil {
 		return fmt.Errorf("start producing: %w", err)
@@ -69,7 +68,7 @@ func (s *Sender) Send(ctx context.Context, g *Generator, n, rate int) error {
 		defer close(drained)
 		s.collect(producer, stop)
 	}()
-	s.feed(ctx, producer.Input(), g, n, rate)
+	s.feed(ctx, producer.Input(), g, n, pace)
 	producer.AsyncClose()
 
 	// Under cancellation the brokers may be gone: sarama's own retries would take minutes to give up.
@@ -87,10 +86,9 @@ func (s *Sender) Send(ctx context.Context, g *Generator, n, rate int) error {
 	}
 }
 
-func (s *Sender) feed(ctx context.Context, input chan<- *sarama.ProducerMessage, g *Generator, n, rate int) {
-	pace := newPace(rate)
+func (s *Sender) feed(ctx context.Context, input chan<- *sarama.ProducerMessage, g *Generator, n int, pace Pace) {
 	for i := range n {
-		if !pace.wait(ctx, i) {
+		if !pace(ctx, i) {
 			return
 		}
 		r := g.Next()
