@@ -263,3 +263,9 @@ func (w *world) haltReason(partition int32) string {
 		w.topic, partition)
 	return reason
 }
+
+// databaseAddress is where the database listens.
+func (w *world) databaseAddress() string {
+	cfg := w.pool.Config().ConnConfig
+	return fmt.Sprintf("%s:%d", cfg.Host, cfg.Port)
+}
