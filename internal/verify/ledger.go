@@ -1,0 +1,135 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// check is one thing that the database compares as a whole. Its query returns at most $1 rows that are wrong, each with
+// the number of all.
+type check struct {
+	invariant, place, sql string
+}
+
+// wrong is a row of such a query.
+type wrong struct {
+	Place    string `db:"place"`
+	Expected string `db:"expected"`
+	Found    string `db:"found"`
+	Total    int64  `db:"total"`
+}
+
+// Each movement follows the one before: the next version, and its delta more on hand.
+const brokenChain = `
+select format('%s, version %s', format('%L at %L of tenant %L', sku, location, tenant), version) as place,
+       format('version %s, on hand %s', before_version + 1, before_on_hand + delta) as expected,
+       format('version %s, delta %s, on hand %s', version, delta, on_hand) as found,
+       count(*) over () as total
+from (
+  select tenant, sku, location, version, delta, on_hand,
+         coalesce(lag(version) over w, 0) as before_version, coalesce(lag(on_hand) over w, 0)::numeric as before_on_hand
+  from movements
+  window w as (partition by tenant, sku, location order by version)
+) m
+where version <> before_version + 1 or on_hand <> before_on_hand + delta
+limit $1`
+
+// Stock is the sum of its movements, and there is none without.
+const wrongStock = `
+select format('%L at %L of tenant %L', coalesce(s.sku, m.sku), coalesce(s.location, m.location),
+              coalesce(s.tenant, m.tenant)) as place,
+       case when m.sku is null then 'no row: it has no movements'
+            else format('version %s, on hand %s', m.moves, m.total) end as expected,
+       case when s.sku is null then 'no row'
+            else format('version %s, on hand %s', s.version, s.on_hand) end as found,
+       count(*) over () as total
+from stock s
+full join (
+  select tenant, sku, location, count(*) as moves, sum(delta) as total
+  from movements
+  group by tenant, sku, location
+) m on m.tenant = s.tenant and m.sku = s.sku and m.location = s.location
+where s.sku is null or m.sku is null or s.version <> m.moves or s.on_hand <> m.total
+limit $1`
+
+// The policy in a row of stock, which its CHECK rests on, is the SKU's.
+const wrongPolicy = `
+select format('%L at %L of tenant %L', s.sku, s.location, s.tenant) as place,
+       case when k.sku is null then 'a row in skus'
+            else format('backorder %s %s', k.backorder, k.backorder_limit) end as expected,
+       format('backorder %s %s', s.backorder, s.backorder_limit) as found,
+       count(*) over () as total
+from stock s
+left join skus k on k.tenant = s.tenant and k.sku = s.sku
+where k.sku is null or k.backorder <> s.backorder or k.backorder_limit is distinct from s.backorder_limit
+limit $1`
+
+// A movement has an event that was applied.
+const unknownMovement = `
+select format('%L at %L of tenant %L, version %s', m.sku, m.location, m.tenant, m.version) as place,
+       format('event %L from %L applied', m.event_id, m.event_source) as expected,
+       coalesce('inbox row ' || i.outcome::text, 'no inbox row') as found,
+       count(*) over () as total
+from movements m
+left join inbox i on i.tenant = m.tenant and i.event_id = m.event_id and i.source = m.event_source
+where i.outcome is distinct from 'applied'
+limit $1`
+
+// A movement has its message, and a message its movement.
+const wrongMessages = `
+select format('event %L', coalesce(m.event_id, o.event_id)) as place,
+       format('%s messages: one a movement', coalesce(m.n, 0)) as expected,
+       format('%s messages', coalesce(o.n, 0)) as found,
+       count(*) over () as total
+from (select event_id, count(*) as n from movements group by event_id) m
+full join (
+  select event_id collate "C" as event_id, count(*) as n from outbox group by event_id collate "C"
+) o on o.event_id = m.event_id
+where m.n is distinct from o.n
+limit $1`
+
+const countLedger = `
+select (select count(*) from stock), (select count(*) from movements), (select count(*) from outbox)`
+
+// ledger compares the tables that hold the records' effects with one another.
+func (v *Verification) ledger(ctx context.Context) error {
+	for _, c := range []check{
+		{"I4", "movements", brokenChain},
+		{"I4", "stock", wrongStock},
+		{"I4", "stock", wrongPolicy},
+		{"I3", "movements", unknownMovement},
+		{"I6", "outbox", wrongMessages},
+	} {
+		if err := v.check(ctx, c); err != nil {
+			return fmt.Errorf("compare %s: %w", c.place, err)
+		}
+	}
+	l := &v.report.Ledger
+	if err := v.snapshot.tx.QueryRow(ctx, countLedger).Scan(&l.Stock, &l.Movements, &l.Messages); err != nil {
+		return fmt.Errorf("count the ledger: %w", err)
+	}
+	return nil
+}
+
+func (v *Verification) check(ctx context.Context, c check) error {
+	// One row at least: it carries the number of all.
+	rows, err := v.snapshot.tx.Query(ctx, c.sql, max(1, v.cfg.Differences-len(v.report.Differences)))
+	if err != nil {
+		return err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[wrong])
+	if err != nil {
+		return err
+	}
+	for _, w := range found {
+		v.report.differ(Difference{
+			Invariant: c.invariant, Place: c.place + " " + w.Place, Expected: w.Expected, Found: w.Found,
+		})
+	}
+	if len(found) > 0 {
+		v.report.Found += found[0].Total - int64(len(found))
+	}
+	return nil
+}
