@@ -79,7 +79,7 @@ func (d *Decoder) read(value []byte, f *draft) error {
 		if !ok {
 			return unusual(r, name, f)
 		}
-		raw, at, err := r.scalar()
+		raw, at, err := r.any()
 		if err == nil {
 			f.set(known, raw, at)
 		}
@@ -96,7 +96,7 @@ func unusual(r *reader, name []byte, f *draft) error {
 	}
 	if bytes.IndexByte(name, '\\') >= 0 {
 		if known, ok := fieldQuoted([]byte(`"` + string(plain) + `"`)); ok {
-			raw, at, err := r.scalar()
+			raw, at, err := r.any()
 			if err == nil {
 				f.set(known, raw, at)
 			}
@@ -106,7 +106,8 @@ func unusual(r *reader, name []byte, f *draft) error {
 	if meant, ok := fieldMeant(string(plain)); ok {
 		f.blameAt(at, "misspelt_field", quoted(string(plain))+" for "+meant.String())
 	}
-	return r.skip()
+	_, _, err = r.any()
+	return err
 }
 
 // checkHeaders parks what is not plain JSON by its own account. CloudEvents in binary form say so in their ce_ headers.

@@ -135,10 +135,20 @@ func (d *draft) setTime(raw []byte) {
 	if !ok {
 		return
 	}
-	// UnmarshalText and not Parse, which lets through what RFC 3339 does not.
-	if err := d.time.UnmarshalText([]byte(s)); err != nil {
+	if d.time, ok = rfc3339(s); !ok {
 		d.blame(fieldTime, "bad_time", quoted(s))
 	}
+}
+
+// rfc3339 reads a date and time. time.Parse also takes an hour of one digit, a comma before the fraction, and offsets
+// of more than a day.
+func rfc3339(s string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || s[len("2006-01-02T15")] != ':' || strings.Contains(s, ",") {
+		return time.Time{}, false
+	}
+	_, offset := t.Zone()
+	return t, -24*3600 < offset && offset < 24*3600 && (s[len(s)-1] == 'Z' || s[len(s)-len("00")] < '6')
 }
 
 func (d *draft) setBackorder(raw []byte) {

@@ -63,7 +63,7 @@ func (r *reader) object(member func(name []byte) error) error {
 }
 
 func (r *reader) otherThanObject() error {
-	if err := r.skip(); err != nil {
+	if _, _, err := r.any(); err != nil {
 		return err
 	}
 	if err := r.end(); err != nil {
@@ -82,38 +82,40 @@ func (r *reader) end() error {
 	return inbox.ParkAt("trailing_data", "", len(r.value)-len(rest))
 }
 
-// scalar reads one value as it stands in the record, and where. An object or an array is passed over, and only its
-// first byte returned: no field wants one.
-func (r *reader) scalar() (raw []byte, at int, err error) {
-	switch r.dec.PeekKind() {
-	case jsontext.KindBeginObject, jsontext.KindBeginArray:
-		start := r.dec.InputOffset()
-		err := r.skip()
-		// What was passed over is valid, so the first brace or bracket after the colon opens it.
-		at = int(start) + max(0, bytes.IndexAny(r.value[start:], "{["))
-		return r.value[at : at+1], at, err
-	}
+// any reads one value, whatever it is: as it stands in the record, and where.
+func (r *reader) any() (raw []byte, at int, err error) {
 	raw, err = r.dec.ReadValue()
 	if err != nil {
 		return nil, 0, r.syntax(err)
 	}
-	return raw, int(r.dec.InputOffset()) - len(raw), nil
-}
-
-// skip passes over one value, whatever it is, and makes sure that it is valid and not too deep.
-func (r *reader) skip() error {
-	depth := r.dec.StackDepth()
-	for {
-		if _, err := r.dec.ReadToken(); err != nil {
-			return r.syntax(err)
-		}
-		if r.dec.StackDepth() > maxDepth {
-			return inbox.ParkAt("too_deep", "", int(r.dec.InputOffset())-1)
-		}
-		if r.dec.StackDepth() == depth {
-			return nil
+	at = int(r.dec.InputOffset()) - len(raw)
+	if raw[0] == '{' || raw[0] == '[' {
+		if deep := tooDeep(raw, maxDepth-r.dec.StackDepth()); deep >= 0 {
+			return nil, 0, inbox.ParkAt("too_deep", "", at+deep)
 		}
 	}
+	return raw, at, nil
+}
+
+// tooDeep returns where b is nested deeper than allowed, or -1.
+func tooDeep(b []byte, allowed int) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\':
+			i++ // only within a string
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > allowed {
+				return i
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return -1
 }
 
 // syntax gives jsontext's complaint its park code. Its words are not passed on: they may quote the record.
@@ -124,7 +126,10 @@ func (r *reader) syntax(err error) error {
 		at = min(int(se.ByteOffset), len(r.value))
 	}
 	rest := r.value[at:]
+	deep := tooDeep(r.value[:at], maxDepth)
 	switch {
+	case deep >= 0: // jsontext has a bound of its own, and what it reads may be cut off before it closes
+		return inbox.ParkAt("too_deep", "", deep)
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return inbox.ParkAt("duplicate_key", "", at)
 	case !utf8.Valid(r.value):

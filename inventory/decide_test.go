@@ -1,0 +1,171 @@
+package inventory
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+func TestDecisions(t *testing.T) {
+	t.Parallel()
+	const (
+		least    = math.MinInt64
+		greatest = math.MaxInt64
+	)
+	deny, allow, limit5 := Policy{}, Policy{Backorder: Allow}, Policy{Limit, 5}
+	for _, tt := range []struct {
+		name   string
+		stock  Stock
+		kind   Kind
+		amount int64
+		onHand int64  // after
+		reason string // or why not
+	}{
+		{"a receipt adds", Stock{OnHand: 2, Version: 1}, Received, 3, 5, ""},
+		{"a return adds", Stock{OnHand: 2, Version: 1}, Returned, 3, 5, ""},
+		{"a receipt starts a row", Stock{}, Received, 3, 3, ""},
+		{"a sale takes", Stock{OnHand: 5, Version: 1}, Sold, 3, 2, ""},
+		{"a sale may take the last", Stock{OnHand: 3, Version: 1}, Sold, 3, 0, ""},
+		{"a sale may not take more", Stock{OnHand: 3, Version: 1}, Sold, 4, 0, insufficientStock},
+		{"nothing is sold from nowhere", Stock{}, Sold, 1, 0, insufficientStock},
+		{"what is reserved is not sold", Stock{OnHand: 5, Reserved: 3, Version: 1}, Sold, 3, 0, insufficientStock},
+		{"what is not reserved is", Stock{OnHand: 5, Reserved: 3, Version: 1}, Sold, 2, 3, ""},
+		{"a backorder is sold from nowhere", Stock{Policy: allow}, Sold, 4, -4, ""},
+		{"up to a limit", Stock{OnHand: 2, Version: 1, Policy: limit5}, Sold, 7, -5, ""},
+		{"not beyond it", Stock{OnHand: 2, Version: 1, Policy: limit5}, Sold, 8, 0, insufficientStock},
+		{"reservations count", Stock{OnHand: 2, Reserved: 1, Version: 1, Policy: limit5}, Sold, 7, 0, insufficientStock},
+		{"a correction upwards", Stock{OnHand: 2, Version: 1}, Adjusted, 3, 5, ""},
+		{"a correction downwards", Stock{OnHand: 5, Version: 1}, Adjusted, -5, 0, ""},
+		{"not below zero", Stock{OnHand: 5, Version: 1}, Adjusted, -6, 0, belowZero},
+		{"nor below the limit", Stock{OnHand: 1, Version: 1, Policy: limit5}, Adjusted, -7, 0, belowZero},
+		{"to the limit", Stock{OnHand: 1, Version: 1, Policy: limit5}, Adjusted, -6, -5, ""},
+		{"a correction may take what is reserved", Stock{OnHand: 5, Reserved: 4, Version: 1}, Adjusted, -5, 0, ""},
+		{"a count is right", Stock{OnHand: 5, Version: 1}, Counted, 2, 2, ""},
+		{"also about what is reserved", Stock{OnHand: 5, Reserved: 4, Version: 1}, Counted, 0, 0, ""},
+		{"a count of what is there", Stock{OnHand: 5, Version: 1}, Counted, 5, 5, ""},
+		{"a count of a backorder", Stock{OnHand: -5, Version: 1, Policy: allow}, Counted, 1, 1, ""},
+		{"the most there can be", Stock{OnHand: 1, Version: 1}, Received, greatest - 1, greatest, ""},
+		{"one too many", Stock{OnHand: 1, Version: 1}, Received, greatest, 0, overflow},
+		{"one too many by correction", Stock{OnHand: 1, Version: 1}, Adjusted, greatest, 0, overflow},
+		{"the least there can be", Stock{OnHand: -1, Version: 1, Policy: allow}, Sold, greatest, least, ""},
+		{"one too few", Stock{OnHand: -2, Version: 1, Policy: allow}, Sold, greatest, 0, overflow},
+		{"one too few by correction", Stock{OnHand: -1, Version: 1, Policy: allow}, Adjusted, least, 0, overflow},
+		{"too few is below any limit", Stock{OnHand: -2, Version: 1, Policy: Policy{Limit, greatest}}, Sold, greatest, 0, insufficientStock},
+		{"by correction as well", Stock{OnHand: -1, Version: 1, Policy: Policy{Limit, greatest}}, Adjusted, least, 0, belowZero},
+		{"available must fit", Stock{OnHand: least + 2, Reserved: 1, Version: 1, Policy: allow}, Sold, 2, 0, overflow},
+		{"and may just fit", Stock{OnHand: least + 2, Reserved: 1, Version: 1, Policy: allow}, Sold, 1, least + 1, ""},
+		{"the delta of a count must fit", Stock{OnHand: -2, Version: 1, Policy: allow}, Counted, greatest - 1, 0, overflow},
+		{"and may just fit too", Stock{OnHand: -2, Version: 1, Policy: allow}, Counted, greatest - 2, greatest - 2, ""},
+		{"the last version", Stock{OnHand: 1, Version: greatest - 1}, Sold, 1, 0, ""},
+		{"there is no version after it", Stock{OnHand: 1, Version: greatest}, Sold, 1, 0, overflow},
+	} {
+		e := &Event{Kind: tt.kind, SKU: "S", Line: Line{"main", tt.amount, AnyVersion}}
+		want := tt.stock
+		if tt.stock.Policy == deny && tt.onHand < 0 {
+			t.Fatalf("%s: the table is wrong", tt.name)
+		}
+		if tt.reason == "" {
+			want.OnHand, want.Version = tt.onHand, tt.stock.Version+1
+		}
+		if got, reason := Decide(tt.stock, e); got != want || reason != tt.reason {
+			t.Errorf("%s: got %+v, %q, want %+v, %q", tt.name, got, reason, want, tt.reason)
+		}
+	}
+}
+
+func TestIfVersionIsTheVersionOfTheRow(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		ifVersion, version int64
+		reason             string
+	}{
+		{AnyVersion, 7, ""}, {7, 7, ""}, {6, 7, versionMismatch}, {8, 7, versionMismatch}, {0, 7, versionMismatch},
+		{0, 0, ""}, {1, 0, versionMismatch},
+	} {
+		e := &Event{Kind: Received, SKU: "S", Line: Line{"main", 1, tt.ifVersion}}
+		if _, reason := Decide(Stock{Version: tt.version}, e); reason != tt.reason {
+			t.Errorf("if_version %d of a row at %d: %q, want %q", tt.ifVersion, tt.version, reason, tt.reason)
+		}
+	}
+}
+
+func TestAPolicyMustSuitTheStockThatIsThere(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		onHand int64
+		policy Policy
+		reason string
+	}{
+		{0, Policy{}, ""}, {-1, Policy{}, policyConflict}, {-1, Policy{Backorder: Allow}, ""},
+		{-3, Policy{Limit, 3}, ""}, {-4, Policy{Limit, 3}, policyConflict}, {0, Policy{Limit, 0}, ""},
+		{-math.MaxInt64, Policy{Limit, math.MaxInt64}, ""}, {math.MinInt64, Policy{Limit, math.MaxInt64}, policyConflict},
+	} {
+		if reason := DecidePolicy(Stock{OnHand: tt.onHand, Version: 1}, tt.policy); reason != tt.reason {
+			t.Errorf("%d under %+v: %q, want %q", tt.onHand, tt.policy, reason, tt.reason)
+		}
+	}
+}
+
+func TestAnEventOnARowThatIsNotLoadedIsAnError(t *testing.T) {
+	t.Parallel()
+	var f fold
+	f.reset()
+	for _, o := range []occurrence{moves(Received, "S", "main", 1), defines("S", Policy{})} {
+		if _, _, err := f.apply(o); err == nil {
+			t.Errorf("%s: no error", o.id)
+		}
+	}
+}
+
+func TestOnlyWhatAnEventAsksForIsInItsFingerprint(t *testing.T) {
+	t.Parallel()
+	base := func() *Event { return &Event{Kind: Sold, SKU: "S", Line: Line{"main", 3, AnyVersion}} }
+	seen := map[int64]string{fingerprint(base()): "the event"}
+	for name, change := range map[string]func(e *Event){
+		"another kind":           func(e *Event) { e.Kind = Received },
+		"another SKU":            func(e *Event) { e.SKU = "T" },
+		"another location":       func(e *Event) { e.Line.Location = "north" },
+		"another quantity":       func(e *Event) { e.Line.Quantity = 4 },
+		"the opposite":           func(e *Event) { e.Line.Quantity = -3 },
+		"an if_version":          func(e *Event) { e.Line.IfVersion = 0 },
+		"the SKU's end moved on": func(e *Event) { e.SKU, e.Line.Location = "Sm", "ain" },
+		"a definition":           func(e *Event) { *e = Event{Kind: Defined, SKU: "S"} },
+		"its policy":             func(e *Event) { *e = Event{Kind: Defined, SKU: "S", Policy: Policy{Backorder: Allow}} },
+		"its limit":              func(e *Event) { *e = Event{Kind: Defined, SKU: "S", Policy: Policy{Limit, 0}} },
+		"its limit's height":     func(e *Event) { *e = Event{Kind: Defined, SKU: "S", Policy: Policy{Limit, 1}} },
+	} {
+		e := base()
+		change(e)
+		if other, taken := seen[fingerprint(e)]; taken {
+			t.Errorf("%s and %s have one fingerprint", name, other)
+		}
+		seen[fingerprint(e)] = name
+	}
+}
+
+// What is stored in an inbox today must be found again by tomorrow's binary.
+func TestFingerprintsStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		e    Event
+		want string
+	}{
+		{Event{Kind: Sold, SKU: "SKU-1", Line: Line{"main", 3, AnyVersion}}, "01e6673f4929110f"},
+		{Event{Kind: Defined, SKU: "SKU-1", Policy: Policy{Limit, 5}}, "01488e364f7cb132"},
+	} {
+		if got := fmt.Sprintf("%016x", fingerprint(&tt.e)); got != tt.want {
+			t.Errorf("%+v: %s, want %s", tt.e, got, tt.want)
+		}
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	s := Stock{OnHand: 1 << 40, Version: 7, Policy: Policy{Limit, 5}}
+	e := &Event{Kind: Sold, SKU: "S", Line: Line{"main", 3, AnyVersion}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, reason := Decide(s, e); reason != "" {
+			b.Fatal(reason)
+		}
+	}
+}

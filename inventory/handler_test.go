@@ -1,0 +1,170 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"onhand/inbox"
+	"onhand/internal/testenv"
+)
+
+func TestAMoveToAnotherPartitionIsCountedAndTold(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, testenv.Database(t))
+	var told []string
+	h := NewHandler(Config{OnPartitionMove: func(sku string, from, to Partition) {
+		told = append(told, fmt.Sprint(sku, from, to))
+	}})
+	at := func(topic string, partition int32, location string) occurrence {
+		o := moves(Received, "S", location, 1)
+		o.from = Partition{topic, partition}
+		return o
+	}
+	for _, history := range [][]occurrence{
+		{at("a", 0, "main"), at("a", 0, "main"), at("a", 1, "main"), at("a", 1, "north")},
+		{at("b", 1, "main"), at("a", 1, "north")},
+		{at("a", 0, "main")},
+	} {
+		must(t, commitBatch(t.Context(), conn, h, items(history)))
+	}
+	want := []string{"S{a 0} {a 1}", "S{a 1} {b 1}", "S{b 1} {a 0}"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	rows, err := storedRows(t.Context(), conn, "")
+	must(t, err)
+	if rows[0].Moves != 3 || rows[1].Moves != 0 {
+		t.Errorf("rows %+v, want 3 moves of the first and none of the second", rows)
+	}
+}
+
+func TestTheHandlerWorksUnderEveryModeOfTheDriver(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			config, err := pgx.ParseConfig(testenv.Database(t))
+			must(t, err)
+			config.DefaultQueryExecMode = mode
+			conn, err := pgx.ConnectConfig(t.Context(), config)
+			must(t, err)
+			defer func() { _ = conn.Close(context.Background()) }()
+			commitHistory(t, conn, defines("S", Policy{Limit, 5}), moves(Sold, "S", "main", 3))
+			commitHistory(t, conn, moves(Received, `{"\ é`, "main", 2), defines(`{"\ é`, Policy{}))
+		})
+	}
+}
+
+func TestNothingIsAskedOrWrittenForABatchWithoutItems(t *testing.T) {
+	t.Parallel()
+	h, q := NewHandler(Config{}), &pgx.Batch{}
+	h.Load(q, nil, inbox.WaitForLocks)
+	must(t, h.Apply(q, nil))
+	if q.Len() != 0 {
+		t.Errorf("%d statements", q.Len())
+	}
+}
+
+func TestABodyOfAnotherPackageFailsTheBatch(t *testing.T) {
+	t.Parallel()
+	h, q := NewHandler(Config{}), &pgx.Batch{}
+	is := []*inbox.Item{{Event: inbox.Event{Record: &inbox.Record{}, ID: "e", Body: 7}}}
+	h.Load(q, is, inbox.WaitForLocks)
+	if err := h.Apply(q, is); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestTheTablesRefuseWhatNoDecisionMayWrite(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, testenv.Database(t))
+	const stock = "insert into stock (tenant, sku, location, last_topic, last_partition, on_hand, version, reserved, " +
+		"backorder, backorder_limit) values ('', 'S', 'main', 't', 0, "
+	for statement, constraint := range map[string]string{
+		stock + "-1, 1, 0, 'deny', null)":                                                "stock_not_oversold",
+		stock + "-3, 1, 0, 'limit', 2)":                                                  "stock_not_oversold",
+		stock + "1, 1, 0, 'limit', null)":                                                "stock_limit",
+		stock + "1, 1, 0, 'deny', 5)":                                                    "stock_limit",
+		stock + "1, 0, 0, 'deny', null)":                                                 "stock_version_check",
+		stock + "1, 1, -1, 'deny', null)":                                                "stock_reserved_check",
+		"insert into skus values ('', 'S', 'limit', null)":                               "skus_limit",
+		"insert into skus values ('', 'S', 'allow', 3)":                                  "skus_limit",
+		"insert into skus values ('', 'S', 'limit', -3)":                                 "skus_backorder_limit_check",
+		"insert into skus values ('', 'S', 'sometimes', null)":                           "skus_backorder_check",
+		"insert into movements values ('', 'S', 'main', 0, 1, 1, 'stock.sold', 'e', '')": "movements_version_check",
+	} {
+		_, err := conn.Exec(t.Context(), statement)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.ConstraintName != constraint {
+			t.Errorf("%s: %v, want %s", statement, err, constraint)
+		}
+	}
+	for _, statement := range []string{stock + "-3, 1, 0, 'allow', null)", "update stock set backorder = 'limit', backorder_limit = 3"} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+}
+
+// A plan that reads a whole table is harmless as long as the table is small, and stops the service later.
+func TestNoStatementReadsAWholeTable(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, testenv.Database(t))
+	for _, statement := range []string{
+		"insert into skus (tenant, sku) select '', i::text from generate_series(1, 20000) i",
+		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
+		 select '', i::text, 'main', 1, 1, 'deny', 't', 0 from generate_series(1, 20000) i`,
+		"set plan_cache_mode = force_generic_plan",
+	} {
+		_, err := conn.Exec(t.Context(), statement)
+		must(t, err)
+	}
+	const keys, row = "text[], text[], text[]", "text[], text[], text[], bigint[], bigint[], text[], integer[], integer[]"
+	for name, s := range map[string]struct{ sql, types string }{
+		"lock_keys":         {lockKeys, keys + ", text"},
+		"lock_defined":      {lockKeysAndDefined, keys + ", text, text[], text[]"},
+		"skip_keys":         {skipLockedKeys, keys + ", text"},
+		"skip_defined":      {skipLockedKeysAndDefined, keys + ", text, text[], text[]"},
+		"lock_skus":         {lockSKUs, "text[], text[]"},
+		"skip_skus":         {skipLockedSKUs, "text[], text[]"},
+		"update_skus":       {updateSKUs, "text[], text[], text[], bigint[]"},
+		"update_stock_rows": {updateStock, row},
+		"redefine_stock":    {redefineStock, row + ", text[], bigint[]"},
+	} {
+		// Once as autovacuum leaves it, once as it is before autovacuum has been there.
+		for _, analyzed := range []bool{false, true} {
+			if analyzed {
+				_, err := conn.Exec(t.Context(), "analyze stock; analyze skus")
+				must(t, err)
+			}
+			plan := explain(t, conn, name, s.sql, s.types)
+			if strings.Contains(plan, "Seq Scan") {
+				t.Errorf("%s, analyzed %t:\n%s", name, analyzed, plan)
+			}
+		}
+	}
+}
+
+func explain(t *testing.T, conn *pgx.Conn, name, sql, types string) string {
+	t.Helper()
+	nulls := strings.Repeat(", null", strings.Count(types, ",")+1)[2:]
+	_, err := conn.Exec(t.Context(), "deallocate all")
+	must(t, err)
+	_, err = conn.Exec(t.Context(), "prepare "+name+" ("+types+") as "+sql)
+	must(t, err)
+	rows, err := conn.Query(t.Context(), "explain execute "+name+" ("+nulls+")", pgx.QueryExecModeSimpleProtocol)
+	must(t, err)
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	return strings.Join(lines, "\n")
+}
