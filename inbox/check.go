@@ -35,7 +35,10 @@ func (s *session) checkClaimed(ctx context.Context, topics map[string]kafkalog.T
 		claims = append(claims, c)
 	}
 	s.checkTopics(ctx, topics, claims)
-	s.checkRanges(ctx, claims)
+	s.inRange = make(map[offsets.TopicPartition]bool, len(claims))
+	for tp := range s.checkRanges(ctx, claims) {
+		s.inRange[tp] = true
+	}
 }
 
 // check compares claims with their topics, all of it.
@@ -170,11 +173,14 @@ const verifyEvery = time.Second
 // verified makes sure that c is checked before its first record is read; false when it was halted or ctx ended.
 func (s *session) verified(ctx context.Context, c *claim) bool {
 	for ctx.Err() == nil {
-		checked := s.checkRanges(ctx, []*claim{c})
+		ok := s.inRange[c.TopicPartition]
+		if !ok {
+			_, ok = s.checkRanges(ctx, []*claim{c})[c.TopicPartition]
+		}
 		if s.isHalted(c) {
 			return false
 		}
-		if _, ok := checked[c.TopicPartition]; ok {
+		if ok {
 			err := s.checkHash(ctx, c)
 			if err == nil {
 				return !s.isHalted(c)

@@ -25,6 +25,7 @@ type claim struct {
 	queue  []*work
 	queued int64 // bytes in queue
 	next   int64 // the row's next, as of the last commit
+	read   int64 // the offset after the last one queued
 	hash   *int64
 
 	taken  bool // in a lane, or being advanced over invisible offsets
@@ -58,9 +59,13 @@ func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range ws {
+		if w.record.Offset < c.read {
+			continue // the client gave it before, or started too early
+		}
+		c.read = w.record.Offset + 1
 		c.queued += w.bytes()
+		c.queue = append(c.queue, w)
 	}
-	c.queue = append(c.queue, ws...)
 	d.list(c)
 	stop := context.AfterFunc(ctx, d.wake)
 	defer stop()

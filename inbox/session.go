@@ -26,6 +26,8 @@ type session struct {
 	over    chan struct{} // closed to make every ConsumeClaim return, and so the session end
 	endOnce sync.Once
 
+	inRange map[offsets.TopicPartition]bool // those whose position Setup compared with the log
+
 	// Held partitions whose legal offset, where the client was made to start, is still marked for the next commit.
 	// Until there are none nothing may be committed.
 	unmarked atomic.Int32
@@ -129,7 +131,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 		s.found[row.TopicPartition] = row
 		c := &claim{
 			TopicPartition: row.TopicPartition, token: row.Token, session: s,
-			next: row.Next, hash: row.LastHash, stopped: make(chan struct{}),
+			next: row.Next, read: row.Next, hash: row.LastHash, stopped: make(chan struct{}),
 		}
 		if row.Halt != nil {
 			c.halt()

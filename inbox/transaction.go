@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -133,28 +134,32 @@ from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::te
             $9::bigint[])
   as e (tenant, event_id, source, fingerprint, reason, topic, partition, incarnation, "offset")`
 
+// writeInbox inserts in the order of the key: two batches that hold the same new identities wait for each other in one
+// direction only.
 func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 	n := len(fresh)
 	if n == 0 {
 		return
 	}
+	incarnation := make(map[offsets.TopicPartition]int32, len(t.batch.parts))
+	for _, p := range t.batch.parts {
+		if p.locked != nil {
+			incarnation[p.claim.TopicPartition] = p.locked.Incarnation
+		}
+	}
+	sorted := slices.Clone(fresh)
+	slices.SortFunc(sorted, compareIdentity)
 	tenants, ids, sources, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	fingerprints, at, reasons := make([]int64, n), make([]int64, n), make([]*string, n)
 	partitions, incarnations := make([]int32, n), make([]int32, n)
-	i := 0
-	for _, p := range t.batch.parts {
-		for _, w := range p.works[:p.keep] {
-			if w.outcome != outcomeFresh {
-				continue
-			}
-			tenants[i], ids[i], sources[i], fingerprints[i] = w.item.Tenant, w.item.ID, w.item.Source, w.item.Fingerprint
-			if w.item.rejected != "" {
-				reasons[i] = &w.item.rejected
-			}
-			topics[i], partitions[i], at[i] = p.claim.Topic, p.claim.Partition, w.record.Offset
-			incarnations[i] = p.locked.Incarnation
-			i++
+	for i, w := range sorted {
+		r := &w.record
+		tenants[i], ids[i], sources[i], fingerprints[i] = w.item.Tenant, w.item.ID, w.item.Source, w.item.Fingerprint
+		if w.item.rejected != "" {
+			reasons[i] = &w.item.rejected
 		}
+		topics[i], partitions[i], at[i] = r.Topic, r.Partition, r.Offset
+		incarnations[i] = incarnation[offsets.TopicPartition{Topic: r.Topic, Partition: r.Partition}]
 	}
 	q.Queue(insertInbox, tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at)
 }

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -85,6 +86,11 @@ func checkIdentity(e *Event) error {
 
 // identity is an event's key in the inbox.
 type identity struct{ tenant, id, source string }
+
+func compareIdentity(a, b *work) int {
+	x, y := &a.item, &b.item
+	return cmp.Or(strings.Compare(x.Tenant, y.Tenant), strings.Compare(x.ID, y.ID), strings.Compare(x.Source, y.Source))
+}
 
 func (w *work) identity() identity {
 	return identity{w.item.Tenant, w.item.ID, w.item.Source}
