@@ -88,7 +88,7 @@ def test_offset_not_committed_before_db_write(installation: Installation, hindra
             members[0] = installation.start()
             feed(50)
             # The heir has read the records too, which is when a careless one would commit what it has read.
-            installation.await_owners(2)
+            installation.await_shared()
             _await_attempt(installation, hindrance)
             members[1].terminate()
             assert members[1].wait(30) == 0, "it can still be shut down"
@@ -97,7 +97,6 @@ def test_offset_not_committed_before_db_write(installation: Installation, hindra
             committed = installation.topics.committed(installation.group, places)
             assert all(offset <= before[place] for place, offset in committed.items()), committed
             members[0].kill()
-        assert installation.database.nexts() == before
         installation.start()
         installation.check()
         feed(25)

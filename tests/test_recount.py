@@ -1,5 +1,6 @@
 """The recount itself: it accepts tables that are right, and finds each way in which a row can be wrong."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -48,10 +49,17 @@ def world() -> tuple[Log, Tables]:
                    Movement("", "B", "main", 2, -3, -2, "b3", "", "stock.sold")],
         dead_letters=[DeadLetter(TOPIC, 0, 1, 4, "not_json", b"k", b"not json", [b"h", None]),
                       DeadLetter(TOPIC, 0, 1, 6, "id_conflict", b"k", conflict.value, [b"h", None])],
-        outbox=[Message(number, "out", b"k", event_id, b"{}")
-                for number, event_id in enumerate(("a1", "a2", "a4", "b1", "b3"))],
     )
+    tables.outbox = messages(tables.movements)
     return log, tables
+
+
+def messages(movements: list[Movement]) -> list[Message]:
+    """One for each movement, as the service writes them."""
+    return [Message(number, "out", row.sku.encode(), row.event_id, json.dumps({
+                "sku": row.sku, "location": row.location, "version": row.version, "delta": row.delta,
+                "on_hand": row.on_hand, "event_kind": row.kind}).encode())
+            for number, row in enumerate(movements)]
 
 
 def test_right_tables_have_no_differences():
@@ -82,7 +90,7 @@ CORRUPTIONS = {
     "a position that lags behind its effects": change("offsets", 0, next=7, applied=2),
     "a counter that counts a duplicate as applied": change("offsets", 1, applied=4, duplicate=0),
     "a partition without a position": remove("offsets", 1),
-    "a lost event": together(remove("inbox", 4), remove("movements", 3), remove("outbox", 3), remove("stock", 1),
+    "a lost event": together(remove("inbox", 4), remove("movements", 3), remove("stock", 1),
                              change("movements", 3, version=1, on_hand=-3)),
     "an applied event without an inbox row": remove("inbox", 0),
     "an applied event counted as rejected": change("inbox", 1, outcome="rejected", reason="insufficient_stock"),
@@ -91,8 +99,7 @@ CORRUPTIONS = {
     "a rejection of what would fit": together(
         change("inbox", 1, outcome="rejected", reason="insufficient_stock"),
         change("inbox", 2, outcome="applied", reason=None),
-        change("movements", 1, delta=-7, on_hand=3, event_id="a3"), change("movements", 2, delta=6),
-        change("outbox", 1, event_id="a3")),
+        change("movements", 1, delta=-7, on_hand=3, event_id="a3"), change("movements", 2, delta=6)),
     "a definition that breaks its own policy": together(change("inbox", 8, outcome="applied", reason=None),
                                                         change("offsets", 1, applied=4, rejected=1)),
     "a later copy that won": change("inbox", 1, offset=5),
@@ -122,13 +129,17 @@ CORRUPTIONS = {
     "a dead letter of nobody": repeat("dead_letters", 0, offset=50),
     "a lost message": remove("outbox", 0),
     "a doubled message": repeat("outbox", 0, id=99),
+    "messages out of order": together(change("outbox", 0, id=2), change("outbox", 2, id=0)),
 }
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
 def test_a_corrupted_table_is_found(corrupt):
     log, tables = world()
+    sent = list(tables.outbox)
     corrupt(tables)
+    if tables.outbox == sent:  # else the messages alone would give it away
+        tables.outbox = messages(tables.movements)
     assert recount(log, tables)
 
 
@@ -144,7 +155,7 @@ def test_order_between_partitions_is_taken_from_the_ledger():
         offsets=[Position(TOPIC, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, "m", None),
                  Position(TOPIC, 1, 1, 0, 2, 1, 1, 0, 0, 0, 0, 0, "m", None)],
         inbox=inbox, movements=movements, stock=[Stock("", "A", "main", 0, 0, 2, "deny", None)],
-        outbox=[Message(1, "out", None, "in", b""), Message(2, "out", None, "y", b"")])
+        outbox=messages(movements))
     assert recount(log, tables) == []
 
 

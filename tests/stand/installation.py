@@ -67,18 +67,22 @@ class Installation:
     def start_all(self, number: int, *arguments: str) -> list[Member]:
         """Start so many members and return when each of them holds partitions."""
         started = [self.start(*arguments) for _ in range(number)]
-        self.await_owners(number)
+        self.await_shared()
         return started
 
-    def await_owners(self, number: int, within: float = 60) -> None:
-        """Return when exactly so many members hold all partitions between them."""
+    def await_shared(self, within: float = 60) -> None:
+        """Return when the members that run now, and nobody else, hold all partitions, each of them some."""
+        places = self.topics.places(self.names)
+
         def shared() -> bool:
             self.check_running()
-            places = self.topics.places(self.names)
             rows = self.database.rows("select owner from offsets where topic = any(%s)", self.names)
-            return (len(rows) == len(places) and None not in {row.owner for row in rows}
-                    and len({row.owner for row in rows}) == number and self.topics.members(self.group) == number)
-        until(shared, within=within, what=f"{number} members to share the partitions", every=0.2)
+            owners = {row.owner for row in rows}
+            # An owner's name is host, process id and something random.
+            holders = {int(owner.split("-")[-2]) for owner in owners if owner}
+            return (len(rows) == len(places) and None not in owners
+                    and holders == {member.pid for member in self.members if member.running()})
+        until(shared, within=within, what="the members to share the partitions", every=0.2)
 
     def check_running(self) -> None:
         """A member that ended by itself is a failure at once, not a deadline later."""

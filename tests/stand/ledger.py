@@ -5,12 +5,13 @@ came first, and a decision must be right in at least one of the states that its 
 it leave open: where all events of a row share a partition, that is exactly one state.
 """
 
+import json
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from .decisions import Policy, Refused, State, decide
 from .decoder import MOVES, Asked
-from .tables import Movement, Remembered, Tables
+from .tables import Message, Movement, Remembered, Tables
 from .topics import Place
 
 Shelf = tuple[str, str, str]  # tenant, SKU, location
@@ -154,12 +155,25 @@ class Ledger:
         return first
 
     def _messages(self, tables: Tables) -> None:
-        """Each movement has its message (I6)."""
-        expected = Counter(row.event_id for row in self._movement_of.values())
-        found = Counter(row.event_id for row in tables.outbox)
-        for event_id in expected.keys() | found.keys():
-            if expected[event_id] != found[event_id]:
-                self._say(f"event {event_id}: {expected[event_id]} movements, {found[event_id]} messages")
+        """Each movement has its message (I6), in the order of versions (I7)."""
+        expected = Counter(self._movement_of.values())
+        found = Counter(_told(message) for message in tables.outbox)
+        for movement in (expected - found).keys():
+            self._say(f"no message tells of {movement}")
+        for movement in (found - expected).keys():
+            self._say(f"a message tells of what did not happen, or twice: {movement}")
+        latest: dict[Shelf, int] = defaultdict(int)
+        for told in map(_told, sorted(tables.outbox, key=lambda message: message.id)):
+            if told.version <= latest[told[:3]]:
+                self._say(f"the messages of {told[:3]} are out of order: {told.version} after {latest[told[:3]]}")
+            latest[told[:3]] = told.version
+
+
+def _told(message: Message) -> Movement:
+    """The movement that a message tells of."""
+    fields = json.loads(message.payload)
+    return Movement(fields.get("tenant", ""), fields["sku"], fields["location"], fields["version"], fields["delta"],
+                    fields["on_hand"], message.event_id, fields.get("source", ""), fields["event_kind"])
 
 
 def _answer(asked: Asked, state: State, policy: Policy) -> int | str:

@@ -1,6 +1,5 @@
 """The public columns of one installation's tables, read by a client that is not the service."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -119,11 +118,6 @@ class Database:
 
     def nexts(self) -> dict[Place, int]:
         return {(row.topic, row.partition): row.next for row in self.rows("select topic, partition, next from offsets")}
-
-    def owners(self, topics: Iterable[str]) -> set[str]:
-        """The members that hold a claim on a partition of these topics."""
-        rows = self.rows("select distinct owner from offsets where topic = any(%s) and owner is not null", list(topics))
-        return {row.owner for row in rows}
 
     def stock(self, sku: str, location: str = "main", tenant: str = "") -> Stock | None:
         rows = self.rows(f"select {', '.join(Stock._fields)} from stock where (tenant, sku, location) = (%s, %s, %s)",
