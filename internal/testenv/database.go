@@ -57,7 +57,7 @@ func migrated(t testing.TB, databaseURL string) string {
 // dropSchema gives up on a lock that the test still holds, so that it shows instead of hanging the run.
 func dropSchema(t testing.TB, server, schema string) {
 	t.Helper()
-	execute(t, server, "set lock_timeout = '10s'; set client_min_messages = warning; drop schema if exists "+schema+" cascade")
+	execute(t, server, "set lock_timeout = '10s'; drop schema if exists "+schema+" cascade")
 }
 
 // execute runs statements on a connection of its own. It fails the test, and lets a cleanup go on.
