@@ -43,6 +43,8 @@ func (s *session) checkClaimed(ctx context.Context, topics map[string]kafkalog.T
 
 // check compares claims with their topics, all of it.
 func (s *session) check(ctx context.Context, claims []*claim) {
+	s.checking.Lock()
+	defer s.checking.Unlock()
 	names := make(map[string]bool)
 	for _, c := range claims {
 		names[c.Topic] = true
@@ -54,7 +56,6 @@ func (s *session) check(ctx context.Context, claims []*claim) {
 	topics, err := s.kafka.Topics(ctx, list)
 	if err != nil {
 		s.cfg.Log.Warn().Err(err).Msg("cannot check topics now")
-		return
 	}
 	s.checkTopics(ctx, topics, claims)
 	s.checkRanges(ctx, claims)
@@ -75,8 +76,7 @@ func (s *session) checkTopics(ctx context.Context, topics map[string]kafkalog.To
 	for _, c := range claims {
 		topic, exists := topics[c.Topic]
 		if !exists {
-			s.cfg.Log.Warn().Str("topic", c.Topic).Int32("partition", c.Partition).Msg("topic is gone")
-			continue
+			continue // gone, or not to be asked about: joining again deals with it
 		}
 		stored := s.found[c.TopicPartition].TopicID
 		switch {
@@ -96,6 +96,13 @@ func (s *session) checkTopics(ctx context.Context, topics map[string]kafkalog.To
 	for name, tokens := range unknown {
 		if err := offsets.LearnTopicID(ctx, s.cfg.Pool, name, tokens, topics[name].ID); err != nil {
 			s.cfg.Log.Warn().Err(err).Msg("topic id is not stored yet")
+			continue
+		}
+		for _, c := range claims {
+			if found := s.found[c.TopicPartition]; c.Topic == name {
+				found.TopicID = topics[name].ID
+				s.found[c.TopicPartition] = found
+			}
 		}
 	}
 }

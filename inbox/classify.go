@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"context"
 	"errors"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,6 +17,7 @@ const (
 	classPoison                  // the database refuses a value: find the record and park it
 	classBroken                  // a constraint of ours fired: find the record and stop its partition
 	classNotReady                // schema or grants: wait, and say so
+	classSlow                    // a timeout of ours: wait, and try less at a time
 )
 
 // The keys that two batches may create at the same moment. A violation of one of them is contention, not a fault: the
@@ -30,7 +32,10 @@ var contendedKeys = map[string]bool{
 // classify says what err means. SQLSTATE classes: PostgreSQL documentation, appendix A.
 func classify(err error) class {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) != 5 {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return classSlow
+	case !errors.As(err, &pg) || len(pg.Code) != 5:
 		return classPause
 	}
 	switch pg.Code {
@@ -38,6 +43,8 @@ func classify(err error) class {
 		return classContention
 	case "0A000", "26000": // cached plan must not change result type; prepared statement does not exist
 		return classReconnect
+	case "57014": // query_canceled: the statement timeout
+		return classSlow
 	case "23505": // unique_violation
 		if contendedKeys[pg.ConstraintName] {
 			return classContention

@@ -41,8 +41,10 @@ func notNil(b []byte) []byte {
 	return b
 }
 
+// nullTime is t, or null where there is none or Postgres and JSON could not write it: a producer may set any timestamp,
+// and a wrong record must end as a dead letter whatever it is.
 func nullTime(t time.Time) *time.Time {
-	if t.IsZero() {
+	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
 		return nil
 	}
 	return &t

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -39,8 +40,8 @@ type Item struct {
 	rejected string
 }
 
-// Reject gives the item its final business "no"; the code is stored and stays.
-func (i *Item) Reject(code string) { i.rejected = code }
+// Reject gives the item its final business "no"; the code is stored and stays; an empty one is `rejected`.
+func (i *Item) Reject(code string) { i.rejected = cmp.Or(code, "rejected") }
 
 // Rejected returns the code given to Reject, or the empty string: the item is applied.
 func (i *Item) Rejected() string { return i.rejected }

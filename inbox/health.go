@@ -46,7 +46,7 @@ func (h *health) databaseWorks() {
 }
 
 func (h *health) databaseFailed(cause class, err error) {
-	if cause != classPause && cause != classNotReady {
+	if cause != classPause && cause != classNotReady && cause != classSlow {
 		return // the database answers; the batch or a record is at fault
 	}
 	h.mu.Lock()

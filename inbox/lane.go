@@ -168,7 +168,7 @@ func (l *lane) failed(b *batch, err error) []result {
 		return b.isolate(refused)
 	}
 	l.health.databaseFailed(cause, err)
-	if cause == classPause || cause == classNotReady {
+	if cause == classPause || cause == classNotReady || cause == classSlow {
 		l.log.Warn().Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
 	} else {
 		l.log.Debug().Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
@@ -185,6 +185,13 @@ func (l *lane) failed(b *batch, err error) []result {
 		case classPoison, classBroken:
 			l.suspect(b, p, r, cause, err)
 		case classReconnect:
+		case classSlow:
+			// A batch that is too slow for its timeouts would be too slow for ever: less of it.
+			r.pause = backoff(infrastructurePause, r.attempt.failures)
+			if len(p.works) > 1 {
+				r.attempt.limit = len(p.works) / 2
+			}
+			r.attempt.solo = true
 		default:
 			r.pause = backoff(infrastructurePause, r.attempt.failures)
 		}

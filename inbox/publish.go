@@ -18,9 +18,10 @@ func (s *session) publishLoop(ctx context.Context, sess sarama.ConsumerGroupSess
 }
 
 // publish commits to Kafka what is stored, never more: a position is read here after the transaction that stored it was
-// committed. While a held partition still has its legal offset marked nothing is published at all.
+// committed. While a held partition still has its legal offset marked nothing is published at
+// all, nor when the session ends because what is in memory was found to be wrong.
 func (s *session) publish(sess sarama.ConsumerGroupSession) {
-	if s.unmarked.Load() > 0 {
+	if s.unmarked.Load() > 0 || s.isOver() {
 		return
 	}
 	for tp, c := range s.claims {

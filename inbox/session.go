@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,6 +33,7 @@ type session struct {
 	// Until there are none nothing may be committed.
 	unmarked atomic.Int32
 
+	checking sync.Mutex // one check at a time; guards found after Setup
 	watching sync.WaitGroup
 	stop     context.CancelFunc
 }
@@ -88,20 +90,16 @@ func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 func (s *session) open(ctx context.Context, claims map[string][]int32) (map[string]kafkalog.Topic, error) {
 	names := slices.Sorted(maps.Keys(claims))
 	topics, err := s.kafka.Topics(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("describe topics: %w", err)
+	if err != nil && topics == nil {
+		return nil, err
 	}
 	for _, name := range names {
 		topic, exists := topics[name]
 		if !exists {
-			return nil, fmt.Errorf("topic %s is gone", name)
+			return nil, errors.Join(fmt.Errorf("topic %s is gone", name), err)
 		}
-		partitions := union(topic.Partitions, claims[name])
-		resolve := func(ctx context.Context) (map[int32]int64, error) {
-			return s.cfg.Start.resolve(ctx, s.kafka, name, partitions)
-		}
-		if err := offsets.Open(ctx, s.cfg.Pool, name, topic.ID, partitions, resolve); err != nil {
-			s.health.databaseFailed(classify(err), err)
+		topic.Partitions = union(topic.Partitions, claims[name])
+		if err := s.member.open(ctx, topic); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -28,13 +29,13 @@ func (r *Refusal) Error() string {
 	return fmt.Sprintf("%s: %s: %s", verb, r.Code, r.Detail)
 }
 
-// Reject is a Handler's business "no".
-func Reject(code string) error { return &Refusal{Code: code, Position: -1} }
+// Reject is a Handler's business "no". An empty code is stored as `rejected`.
+func Reject(code string) error { return &Refusal{Code: cmp.Or(code, "rejected"), Position: -1} }
 
-// Park says that the record itself is wrong.
-func Park(code string) error { return &Refusal{Code: code, Position: -1, Parked: true} }
+// Park says that the record itself is wrong. An empty code is stored as `parked`.
+func Park(code string) error { return ParkAt(code, "", -1) }
 
 // ParkAt is Park with words for people and the byte of the value at which reading stopped (-1 = the whole record).
 func ParkAt(code, detail string, position int) error {
-	return &Refusal{Code: code, Detail: detail, Position: position, Parked: true}
+	return &Refusal{Code: cmp.Or(code, "parked"), Detail: detail, Position: position, Parked: true}
 }

@@ -62,6 +62,9 @@ func (s *session) pollRows(ctx context.Context) {
 	}
 	for i, c := range claims {
 		switch {
+		case now[i].Ours && now[i].Next < es[i].Next:
+			// The row was read after the position: only a failover, or a restore, takes it back.
+			s.end("commits were lost: " + c.name() + " stands before what was applied")
 		case !now[i].Ours:
 			s.end("another claim, or an operator, took " + c.name())
 		case halted[i] && !now[i].Halted:

@@ -1,0 +1,78 @@
+package inbox
+
+import (
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/jackc/pgx/v5"
+
+	"onhand/internal/testenv"
+)
+
+func TestCommitsThatAFailoverLostAreAppliedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.start(w.config())
+	w.send(0, numbered("a", 30, "apple")...)
+	w.waitNext(0, 30)
+	w.eventually("the position is published", func() bool { offset, _ := w.committed(0); return offset == 30 })
+	// A replica takes over that did not get the last batch; the claim is older and survives.
+	w.exec(`with lost as (delete from inbox where "offset" >= 20 returning 1),
+	  back as (update tally set n = n - (select count(*) from lost))
+	  update offsets set next = 20, applied = 20, last_hash = null`)
+	w.waitNext(0, 30)
+	if n := w.counted("apple"); n != 30 {
+		t.Errorf("counted %d, want 30", n)
+	}
+}
+
+func TestAParkedRecordMayHaveAnyTimestamp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	any := "9223372036854775807"
+	w.topic = testenv.TopicWith(t, 1, map[string]*string{"message.timestamp.after.max.ms": &any})
+	for _, at := range []time.Time{time.UnixMilli(12e15), time.UnixMilli(9e15), time.UnixMilli(1e14)} {
+		if _, _, err := w.producer.SendMessage(&sarama.ProducerMessage{
+			Topic: w.topic, Value: sarama.StringEncoder("x !bad"), Timestamp: at,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.send(0, "1 apple")
+	w.start(w.config())
+	w.waitNext(0, 4)
+	if n := w.number(`select count(*) from dead_letters where record_time is null`); n < 2 {
+		t.Errorf("%d dead letters without a time, want those that no timestamp can hold", n)
+	}
+}
+
+// sluggish takes its time for each event.
+type sluggish struct{ tallyBatch }
+
+func (sluggish) Apply(q *pgx.Batch, fresh []*Item) error {
+	q.Queue(`select pg_sleep($1)`, 0.1*float64(len(fresh)))
+	return tallyBatch{}.Apply(q, fresh)
+}
+
+func TestABatchThatIsTooSlowForItsTimeoutIsMadeSmaller(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	cfg := w.config()
+	cfg.NewBatch = func() BatchHandler { return sluggish{} }
+	w.send(0, numbered("a", 60, "apple")...) // 6 s, the statement timeout is 2 s
+	w.start(cfg)
+	w.waitNext(0, 60)
+	if n := w.counted("apple"); n != 60 {
+		t.Errorf("counted %d, want 60", n)
+	}
+}
+
+func TestAnEmptyCodeIsStillARefusal(t *testing.T) {
+	t.Parallel()
+	var item Item
+	item.Reject("")
+	if item.Rejected() == "" || Reject("").(*Refusal).Code == "" || Park("").(*Refusal).Code == "" { //nolint:errorlint // ours
+		t.Error("an empty code counts as applied")
+	}
+}
