@@ -125,8 +125,9 @@ func send(t *testing.T, p sarama.SyncProducer, topic string, values ...string) (
 	return last
 }
 
-// transact sends values in one transaction, which it commits or aborts.
-func transact(t *testing.T, p sarama.SyncProducer, commit bool, topic string, values ...string) {
+// transact sends values in one transaction, which it commits or aborts, and waits for the marker: the broker writes it
+// after it has answered.
+func (c *cluster) transact(t *testing.T, p sarama.SyncProducer, commit bool, topic string, values ...string) {
 	t.Helper()
 	if err := p.BeginTxn(); err != nil {
 		t.Fatal(err)
@@ -139,6 +140,10 @@ func transact(t *testing.T, p sarama.SyncProducer, commit bool, topic string, va
 	if err := end(); err != nil {
 		t.Fatal(err)
 	}
+	testenv.Eventually(t, patience, "the transaction's marker is in the log", func() bool {
+		r := c.ranges(t, kafkalog.TopicPartition{Topic: topic})
+		return r.LastStable == r.HighWatermark
+	})
 }
 
 // contents reads [from, to) of a partition, as "offset=value".

@@ -10,7 +10,6 @@ import (
 	"github.com/IBM/sarama"
 
 	"onhand/internal/kafkalog"
-	"onhand/internal/testenv"
 )
 
 // A log with all that a reader must not see: records a, b committed at 0 and 1 with their marker at 2, aborted ones at
@@ -20,16 +19,15 @@ func transactionalLog(t *testing.T, c *cluster) kafkalog.TopicPartition {
 	t.Helper()
 	topic := c.topic(t, 1, nil)
 	p := c.producer(t, "tx")
-	transact(t, p, true, topic, "a", "b")
-	transact(t, p, false, topic, "x", "y", "z")
+	c.transact(t, p, true, topic, "a", "b")
+	c.transact(t, p, false, topic, "x", "y", "z")
 	send(t, c.producer(t, ""), topic, "c")
-	transact(t, p, true, topic, "d")
-	transact(t, p, false, topic, "z")
+	c.transact(t, p, true, topic, "d")
+	c.transact(t, p, false, topic, "z")
 	tp := kafkalog.TopicPartition{Topic: topic}
-	testenv.Eventually(t, patience, "the last transaction has ended", func() bool {
-		r := c.ranges(t, tp)
-		return r.LastStable == 12 && r.HighWatermark == 12
-	})
+	if r := c.ranges(t, tp); r.LastStable != 12 || r.HighWatermark != 12 {
+		t.Fatalf("the log ends at %+v, want 12", r)
+	}
 	return tp
 }
 

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -197,5 +196,3 @@ func message(m *sarama.ConsumerMessage) *inbox.Record {
 	}
 	return r
 }
-
-func outOfRange(err error) bool { return errors.Is(err, sarama.ErrOffsetOutOfRange) }

@@ -105,7 +105,9 @@ const declareDead = `
 declare dead_letter_rows no scroll cursor for
 select topic, partition, incarnation, "offset", reason, sha256(key) as key, sha256(value) as value,
        sha256(convert_to(array_to_string(array(
-         select coalesce(encode(h.bytes, 'hex'), 'null') from unnest(headers) with ordinality as h (bytes, n) order by h.n
+         select coalesce(encode(h.bytes, 'hex'), 'null')
+         from unnest(headers) with ordinality as h (bytes, n)
+         order by h.n
        ), ','), 'UTF8')) as headers
 from dead_letters
 order by topic, partition, incarnation, "offset"`

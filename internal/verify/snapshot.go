@@ -19,10 +19,12 @@ type snapshot struct {
 }
 
 // The server's own timeouts are for clients that serve somebody: here the transaction is idle while the log is read,
-// and a statement may go over whole tables. Cursors are read to their end, which the planner should know.
+// and a statement may go over whole tables. Cursors are read to their end, which the planner should know. The memory is
+// for a sort and a few hash tables at a time; what does not fit goes to the server's disk.
 const settle = `
 select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-       set_config('cursor_tuple_fraction', '1', true)`
+       set_config('cursor_tuple_fraction', '1', true), set_config('work_mem', '32MB', true),
+       set_config('jit', 'off', true)`
 
 func takeSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})

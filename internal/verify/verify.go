@@ -10,12 +10,10 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onhand/internal/kafkalog"
@@ -45,14 +43,6 @@ type Verification struct {
 	rows     []offsets.Row
 	reach    map[kafkalog.TopicPartition]reach
 	done     atomic.Int64
-}
-
-// reach is how much of a partition's log between start and next can be read: [from, to). The rest, if any, is judged by
-// the database's rows alone, and gap says why.
-type reach struct {
-	from, to int64
-	gap      string
-	retained bool // the gap is only what retention removed
 }
 
 // Begin takes the snapshot and asks how far the log reaches. The caller must Close the result.
@@ -125,103 +115,19 @@ func (v *Verification) partition(ctx context.Context, row offsets.Row, records *
 	if err := j.run(ctx); err != nil {
 		return err
 	}
-	if len(j.found.Differences) > 0 && row.TopicID != nil {
-		now, err := v.topicIDs(ctx, []string{row.Topic})
+	if j.found.Found > 0 && row.TopicID != nil {
+		ids, err := v.topicIDs(ctx, []string{row.Topic})
 		if err != nil {
 			return err
 		}
-		if now[row.Topic] != *row.TopicID {
-			j.partition.Untold = "the topic was deleted or created again while its log was read"
-			j.found = Report{}
+		if why := replaced(row, ids); why != "" {
+			j.partition.Untold, j.found = why, Report{}
 		}
 	}
 	v.report.add(&j.partition, &j.found)
 	return nil
 }
 
-// reaches asks the brokers how much of each partition can be read.
-func (v *Verification) reaches(ctx context.Context) (map[kafkalog.TopicPartition]reach, error) {
-	var names []string
-	var tps []kafkalog.TopicPartition
-	for i, row := range v.rows {
-		if i == 0 || row.Topic != names[len(names)-1] {
-			names = append(names, row.Topic)
-		}
-		tps = append(tps, partitionOf(row))
-	}
-	ids, err := v.topicIDs(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	ranges, err := v.cfg.Log.Ranges(ctx, tps)
-	if err != nil {
-		return nil, err
-	}
-	reaches := make(map[kafkalog.TopicPartition]reach, len(tps))
-	for _, row := range v.rows {
-		id, exists := ids[row.Topic]
-		r, known := ranges[partitionOf(row)]
-		switch {
-		case !exists:
-			reaches[partitionOf(row)] = unreadable(row, "the topic does not exist")
-		case row.TopicID != nil && id != uuid.Nil && *row.TopicID != id:
-			reaches[partitionOf(row)] = unreadable(row, "the topic was deleted and created again")
-		case !known:
-			reaches[partitionOf(row)] = unreadable(row, "no broker leads the partition")
-		default:
-			if reaches[partitionOf(row)], err = v.within(ctx, row, r); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return reaches, nil
-}
-
-// within is the part of row's range that lies in the log, if it is still the log that was read.
-func (v *Verification) within(ctx context.Context, row offsets.Row, r kafkalog.Range) (reach, error) {
-	if row.Next > r.LastStable {
-		return unreadable(row, fmt.Sprintf("the log ends at %d: it was cut back", r.LastStable)), nil
-	}
-	if row.LastHash != nil && row.Next > r.Start {
-		hash, found, err := v.cfg.Log.RecordHash(ctx, partitionOf(row), row.Next-1)
-		if err != nil {
-			return reach{}, err
-		}
-		if found && hash != *row.LastHash {
-			return unreadable(row, fmt.Sprintf("the record at %d is not the one that was read: the log was cut back "+
-				"and grew again", row.Next-1)), nil
-		}
-	}
-	from := max(row.Start, min(r.Start, row.Next))
-	if from == row.Start {
-		return reach{from: from, to: row.Next}, nil
-	}
-	return reach{from: from, to: row.Next, retained: true, gap: fmt.Sprintf("retention removed offsets %d to %d",
-		row.Start, from-1)}, nil
-}
-
-func unreadable(row offsets.Row, why string) reach {
-	return reach{from: row.Next, to: row.Next, gap: why}
-}
-
-// topicIDs asks for the present ids of topics; one that does not exist is absent.
-func (v *Verification) topicIDs(ctx context.Context, names []string) (map[string]uuid.UUID, error) {
-	topics, err := v.cfg.Log.Topics(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	ids := make(map[string]uuid.UUID, len(topics))
-	for name, topic := range topics {
-		ids[name] = topic.ID
-	}
-	return ids, nil
-}
-
 func partitionOf(row offsets.Row) kafkalog.TopicPartition {
 	return kafkalog.TopicPartition{Topic: row.Topic, Partition: row.Partition}
-}
-
-// logAway says whether err is about what the log holds, and not about how to get at it.
-func logAway(err error) bool {
-	return errors.Is(err, kafkalog.ErrLogEnds) || errors.Is(err, kafkalog.ErrUnreadable) || outOfRange(err)
 }
