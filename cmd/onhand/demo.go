@@ -84,7 +84,7 @@ func (f *demoCmd) Run(ctx context.Context, con *console) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := con.out.Print(result, func(t *cliout.Grid) { demoRows(t, result) }); err != nil {
+	if err := con.out.Print(result, func(t *cliout.Grid) { demoRows(t, &result) }); err != nil {
 		return err
 	}
 	if f.Keep {
@@ -94,16 +94,13 @@ func (f *demoCmd) Run(ctx context.Context, con *console) (err error) {
 		}
 	}
 	if !result.Good() {
-		return &ExitError{Status: exitViolation, Err: errors.New("something was lost, doubled or wrong: see above")}
+		return &ExitError{Status: exitViolation, Err: fmt.Errorf(
+			"not everything was applied exactly once: look closer with `onhand demo --keep --seed %d`", f.seed)}
 	}
 	return nil
 }
 
-func demoRows(t *cliout.Grid, r demo.Result) {
-	verdict := "everything is accounted for"
-	if !r.Verdict.OK {
-		verdict = "VIOLATION: " + string(r.Verdict.Report)
-	}
+func demoRows(t *cliout.Grid, r *demo.Result) {
 	t.Row("events sent", r.Sent)
 	t.Row("applied", r.Applied)
 	t.Row("rejected", r.Rejected)
@@ -114,7 +111,10 @@ func demoRows(t *cliout.Grid, r demo.Result) {
 	t.Row("doubled", r.Doubled)
 	t.Row("wrong stock", r.Wrong)
 	t.Row("events/s", fmt.Sprintf("%.0f, all crashes included; fastest second %d", r.PerSecond, r.FastestSecond))
-	t.Row("verify", verdict)
+	t.Row("verify", r.Verify.Verdict)
+	for _, d := range r.Verify.Differences {
+		t.Row("  "+d.Invariant, fmt.Sprintf("%s: expected %s, found %s", d.Place, d.Expected, d.Found))
+	}
 }
 
 // howToLook is what a person types to see the running demo from another terminal.

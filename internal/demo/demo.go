@@ -47,6 +47,7 @@ type Demo struct {
 	service  *service
 	watch    *watch
 	crashes  int
+	closed   bool
 }
 
 // Start brings up the broker, the database with its tables, and the service. When that fails nothing stays behind;
@@ -140,7 +141,7 @@ func (d *Demo) run(ctx context.Context) (Result, error) {
 	return Result{
 		Sent: sent, Applied: counters.applied, Rejected: counters.rejected, Duplicates: counters.duplicate,
 		Parked: counters.parked, Crashes: d.crashes, Recount: recount,
-		PerSecond: float64(sent) / took.Seconds(), FastestSecond: d.watch.fastestSecond(), Verdict: verdict,
+		PerSecond: float64(sent) / took.Seconds(), FastestSecond: d.watch.fastestSecond(), Verify: verdict,
 	}, nil
 }
 
@@ -154,8 +155,13 @@ func (d *Demo) Wait(ctx context.Context) error {
 	}
 }
 
-// Close ends the service in order, however it fares, then the broker and the database, and removes every trace.
+// Close ends the service in order, however it fares, then the broker and the database, and removes every trace. A
+// second call does nothing.
 func (d *Demo) Close() error {
+	if d.closed {
+		return nil
+	}
+	d.closed = true
 	var errs []error
 	if d.service != nil {
 		errs = append(errs, d.service.stop())

@@ -41,7 +41,7 @@ func openPlace(ctx context.Context, url, dir string, say func(string, ...any)) (
 		if server, fetchErr = localpg.Fetch(ctx, dir); fetchErr == nil {
 			err = nil
 		} else {
-			err = fmt.Errorf("%w; or give a database with --database-url (%w)", err, fetchErr)
+			err = fmt.Errorf("%w, or give a database with --database-url; tried to download one: %w", err, fetchErr)
 		}
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -13,6 +14,8 @@ func eachValue(ctx context.Context, broker string, fold func(value []byte)) (err
 	cfg := sarama.NewConfig()
 	cfg.Version = sarama.V3_6_0_0
 	cfg.ClientID = "onhand-demo-recount"
+	// Closing a partition waits for the fetch at its end.
+	cfg.Consumer.MaxWaitTime = 20 * time.Millisecond
 	client, err := sarama.NewClient([]string{broker}, cfg)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func unpack(cache, into, scratch string) error {
 	err = errors.Join(err, os.RemoveAll(filepath.Join(scratch, "runtime")))
 
 	if _, missing := os.Stat(filepath.Join(into, "bin", "postgres")); missing != nil {
-		return errors.Join(missing, err)
+		return cmp.Or(err, missing)
 	}
 	return nil
 }
