@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
 
 	"onhand/internal/cliout"
 )
+
+// version is for builds without a repository around them, like an image's: -ldflags "-X main.version=v1.2.3".
+var version string
 
 type versionCmd struct{}
 
@@ -33,12 +37,12 @@ func (versionCmd) Run(con *console) error {
 
 // thisBuild is what the Go tool stamped into the binary.
 func thisBuild() buildInfo {
-	b := buildInfo{Version: "(devel)", Commit: "unknown", Go: runtime.Version()}
+	b := buildInfo{Version: cmp.Or(version, "(devel)"), Commit: "unknown", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
 	}
-	if info.Main.Version != "" {
+	if version == "" && info.Main.Version != "" {
 		b.Version = info.Main.Version
 	}
 	dirty := ""
