@@ -126,7 +126,7 @@ order by s.tenant, s.sku, s.location`, tenant)
 		var limit *int64
 		err := row.Scan(&r.Key.tenant, &r.Key.sku, &r.Key.location, &r.OnHand, &r.Version, &backorder, &limit,
 			&r.Last.Topic, &r.Last.ID, &r.Moves)
-		r.Policy = storedPolicy(backorder, limit)
+		r.Policy = storedPolicy([]byte(backorder), limit)
 		return r, err
 	})
 }
@@ -140,7 +140,7 @@ func storedPolicies(ctx context.Context, conn *pgx.Conn, tenant string) (map[sku
 	var sku, backorder string
 	var limit *int64
 	_, err = pgx.ForEachRow(rows, []any{&sku, &backorder, &limit}, func() error {
-		policies[skuKey{tenant, sku}] = storedPolicy(backorder, limit)
+		policies[skuKey{tenant, sku}] = storedPolicy([]byte(backorder), limit)
 		return nil
 	})
 	return policies, err

@@ -12,7 +12,7 @@ func TestDecisions(t *testing.T) {
 		least    = math.MinInt64
 		greatest = math.MaxInt64
 	)
-	deny, allow, limit5 := Policy{}, Policy{Backorder: Allow}, Policy{Limit, 5}
+	deny, allow, limit5, limitMost := Policy{}, Policy{Backorder: Allow}, Policy{Limit, 5}, Policy{Limit, greatest}
 	for _, tt := range []struct {
 		name   string
 		stock  Stock
@@ -50,8 +50,8 @@ func TestDecisions(t *testing.T) {
 		{"the least there can be", Stock{OnHand: -1, Version: 1, Policy: allow}, Sold, greatest, least, ""},
 		{"one too few", Stock{OnHand: -2, Version: 1, Policy: allow}, Sold, greatest, 0, overflow},
 		{"one too few by correction", Stock{OnHand: -1, Version: 1, Policy: allow}, Adjusted, least, 0, overflow},
-		{"too few is below any limit", Stock{OnHand: -2, Version: 1, Policy: Policy{Limit, greatest}}, Sold, greatest, 0, insufficientStock},
-		{"by correction as well", Stock{OnHand: -1, Version: 1, Policy: Policy{Limit, greatest}}, Adjusted, least, 0, belowZero},
+		{"that is below any limit", Stock{OnHand: -2, Version: 1, Policy: limitMost}, Sold, greatest, 0, insufficientStock},
+		{"by correction as well", Stock{OnHand: -1, Version: 1, Policy: limitMost}, Adjusted, least, 0, belowZero},
 		{"available must fit", Stock{OnHand: least + 2, Reserved: 1, Version: 1, Policy: allow}, Sold, 2, 0, overflow},
 		{"and may just fit", Stock{OnHand: least + 2, Reserved: 1, Version: 1, Policy: allow}, Sold, 1, least + 1, ""},
 		{"the delta of a count must fit", Stock{OnHand: -2, Version: 1, Policy: allow}, Counted, greatest - 1, 0, overflow},
@@ -79,8 +79,13 @@ func TestIfVersionIsTheVersionOfTheRow(t *testing.T) {
 		ifVersion, version int64
 		reason             string
 	}{
-		{AnyVersion, 7, ""}, {7, 7, ""}, {6, 7, versionMismatch}, {8, 7, versionMismatch}, {0, 7, versionMismatch},
-		{0, 0, ""}, {1, 0, versionMismatch},
+		{AnyVersion, 7, ""},
+		{7, 7, ""},
+		{6, 7, versionMismatch},
+		{8, 7, versionMismatch},
+		{0, 7, versionMismatch},
+		{0, 0, ""},
+		{1, 0, versionMismatch},
 	} {
 		e := &Event{Kind: Received, SKU: "S", Line: Line{"main", 1, tt.ifVersion}}
 		if _, reason := Decide(Stock{Version: tt.version}, e); reason != tt.reason {
@@ -96,9 +101,14 @@ func TestAPolicyMustSuitTheStockThatIsThere(t *testing.T) {
 		policy Policy
 		reason string
 	}{
-		{0, Policy{}, ""}, {-1, Policy{}, policyConflict}, {-1, Policy{Backorder: Allow}, ""},
-		{-3, Policy{Limit, 3}, ""}, {-4, Policy{Limit, 3}, policyConflict}, {0, Policy{Limit, 0}, ""},
-		{-math.MaxInt64, Policy{Limit, math.MaxInt64}, ""}, {math.MinInt64, Policy{Limit, math.MaxInt64}, policyConflict},
+		{0, Policy{}, ""},
+		{-1, Policy{}, policyConflict},
+		{-1, Policy{Backorder: Allow}, ""},
+		{-3, Policy{Limit, 3}, ""},
+		{-4, Policy{Limit, 3}, policyConflict},
+		{0, Policy{Limit, 0}, ""},
+		{-math.MaxInt64, Policy{Limit, math.MaxInt64}, ""},
+		{math.MinInt64, Policy{Limit, math.MaxInt64}, policyConflict},
 	} {
 		if reason := DecidePolicy(Stock{OnHand: tt.onHand, Version: 1}, tt.policy); reason != tt.reason {
 			t.Errorf("%d under %+v: %q, want %q", tt.onHand, tt.policy, reason, tt.reason)

@@ -37,7 +37,7 @@ type DecoderConfig struct {
 // It may be used from several goroutines at once. Its events' Body is an *Event, which does not alias the record.
 type Decoder struct {
 	cfg     DecoderConfig
-	readers sync.Pool
+	readers sync.Pool // of *reader
 }
 
 var _ inbox.Decoder = (*Decoder)(nil)
@@ -45,7 +45,7 @@ var _ inbox.Decoder = (*Decoder)(nil)
 // NewDecoder returns a Decoder.
 func NewDecoder(cfg DecoderConfig) *Decoder {
 	cfg.MaxRecordBytes = cmp.Or(cfg.MaxRecordBytes, DefaultMaxRecordBytes)
-	return &Decoder{cfg: cfg, readers: sync.Pool{New: func() any { return newReader() }}}
+	return &Decoder{cfg: cfg}
 }
 
 // Decode implements inbox.Decoder.
@@ -70,7 +70,10 @@ func (d *Decoder) Decode(r *inbox.Record) (inbox.Event, error) {
 
 // read collects the fields of value in f.
 func (d *Decoder) read(value []byte, f *draft) error {
-	r := d.readers.Get().(*reader)
+	r, ok := d.readers.Get().(*reader)
+	if !ok {
+		r = newReader()
+	}
 	defer d.readers.Put(r)
 	defer r.release()
 	r.reset(value)

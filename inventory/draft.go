@@ -78,26 +78,26 @@ func (d *draft) blameAt(at int, code, detail string) {
 	}
 }
 
-// text reads a string and says whether it is one that can be used.
-func (d *draft) text(f field, raw []byte) (string, bool) {
+// text reads a string and says whether it is one that can be used. What it returns may alias the record.
+func (d *draft) text(f field, raw []byte) ([]byte, bool) {
 	if raw[0] != '"' {
 		d.blame(f, "wrong_type_"+f.String(), "a string is expected")
-		return "", false
+		return nil, false
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), true
+		return raw[1 : len(raw)-1], true
 	}
 	b, err := jsontext.AppendUnquote(nil, raw)
 	if err != nil { // cannot be: the reader has seen it
 		d.blame(f, "not_json", "")
-		return "", false
+		return nil, false
 	}
 	// Postgres has no NUL in texts. It can only come from an escape: a bare one is not JSON.
 	if bytes.IndexByte(b, 0) >= 0 {
 		d.blame(f, "nul_character", "in "+f.String())
-		return "", false
+		return nil, false
 	}
-	return string(b), true
+	return b, true
 }
 
 // name reads a string that names something.
@@ -105,12 +105,12 @@ func (d *draft) name(f field, raw []byte, to *string) {
 	s, ok := d.text(f, raw)
 	switch {
 	case !ok:
-	case s == "":
+	case len(s) == 0:
 		d.blame(f, "empty_"+f.String(), "")
 	case len(s) > maxNameBytes:
 		d.blame(f, f.String()+"_too_long", strconv.Itoa(len(s))+" bytes")
 	default:
-		*to = s
+		*to = string(s)
 	}
 }
 
@@ -120,7 +120,7 @@ func (d *draft) setKind(raw []byte) {
 		return
 	}
 	if d.kind, ok = kindNamed(name); !ok {
-		d.kindName = quoted(name)
+		d.kindName = quoted(string(name))
 	}
 }
 
@@ -135,8 +135,8 @@ func (d *draft) setTime(raw []byte) {
 	if !ok {
 		return
 	}
-	if d.time, ok = rfc3339(s); !ok {
-		d.blame(fieldTime, "bad_time", quoted(s))
+	if d.time, ok = rfc3339(string(s)); !ok {
+		d.blame(fieldTime, "bad_time", quoted(string(s)))
 	}
 }
 
@@ -157,7 +157,7 @@ func (d *draft) setBackorder(raw []byte) {
 		return
 	}
 	if d.backorder, ok = backorderNamed(s); !ok {
-		d.blame(fieldBackorder, "unknown_backorder", quoted(s))
+		d.blame(fieldBackorder, "unknown_backorder", quoted(string(s)))
 	}
 }
 

@@ -36,9 +36,9 @@ func (k Kind) String() string {
 }
 
 // kindNamed returns the kind with that name on the wire.
-func kindNamed(name string) (Kind, bool) {
+func kindNamed(name []byte) (Kind, bool) {
 	for k := Received; k <= Defined; k++ {
-		if k.String() == name {
+		if k.String() == string(name) {
 			return k, true
 		}
 	}
@@ -97,9 +97,9 @@ func (b Backorder) String() string {
 }
 
 // backorderNamed returns the policy with that name.
-func backorderNamed(name string) (Backorder, bool) {
+func backorderNamed(name []byte) (Backorder, bool) {
 	for b := Deny; b <= Limit; b++ {
-		if b.String() == name {
+		if b.String() == string(name) {
 			return b, true
 		}
 	}

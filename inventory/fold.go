@@ -137,8 +137,9 @@ func (f *fold) define(o occurrence) (reason string, err error) {
 	if !ok {
 		return "", fmt.Errorf("sku %q: %w", o.SKU, errNotLoaded)
 	}
+	// A row that is not there has nothing on hand, which suits every policy.
 	for _, r := range s.rows {
-		if reason := DecidePolicy(r.stock, o.Policy); r.exists() && reason != "" {
+		if reason := DecidePolicy(r.stock, o.Policy); reason != "" {
 			return reason, nil
 		}
 	}

@@ -40,7 +40,7 @@ func TestAMoveToAnotherPartitionIsCountedAndTold(t *testing.T) {
 	}
 	rows, err := storedRows(t.Context(), conn, "")
 	must(t, err)
-	if rows[0].Moves != 3 || rows[1].Moves != 0 {
+	if len(rows) != 2 || rows[0].Moves != 3 || rows[1].Moves != 0 {
 		t.Errorf("rows %+v, want 3 moves of the first and none of the second", rows)
 	}
 }
@@ -109,7 +109,9 @@ func TestTheTablesRefuseWhatNoDecisionMayWrite(t *testing.T) {
 			t.Errorf("%s: %v, want %s", statement, err, constraint)
 		}
 	}
-	for _, statement := range []string{stock + "-3, 1, 0, 'allow', null)", "update stock set backorder = 'limit', backorder_limit = 3"} {
+	for _, statement := range []string{
+		stock + "-3, 1, 0, 'allow', null)", "update stock set backorder = 'limit', backorder_limit = 3",
+	} {
 		if _, err := conn.Exec(t.Context(), statement); err != nil {
 			t.Errorf("%s: %v", statement, err)
 		}

@@ -18,7 +18,9 @@ func histories(tenant string) *rapid.Generator[[]occurrence] {
 				tenant: tenant,
 				id:     fmt.Sprintf("%s-%d", tenant, i),
 				source: rapid.SampledFrom([]string{"", "shop"}).Draw(t, "source"),
-				from:   Partition{rapid.SampledFrom([]string{"a", "b"}).Draw(t, "topic"), rapid.Int32Range(0, 1).Draw(t, "partition")},
+				from: Partition{
+					rapid.SampledFrom([]string{"a", "b"}).Draw(t, "topic"), rapid.Int32Range(0, 1).Draw(t, "partition"),
+				},
 			}
 		}
 		return os

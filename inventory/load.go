@@ -69,7 +69,7 @@ func (h *Handler) markBlocked(items []*inbox.Item) {
 }
 
 // storedPolicy is a policy as the database has it.
-func storedPolicy(backorder string, limit *int64) Policy {
+func storedPolicy(backorder []byte, limit *int64) Policy {
 	p := Policy{}
 	p.Backorder, _ = backorderNamed(backorder) // a CHECK allows no others
 	if limit != nil {

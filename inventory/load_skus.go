@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"onhand/inbox"
 )
@@ -37,14 +38,14 @@ func (h *Handler) lockSKUs(q *pgx.Batch, locks inbox.Locks) {
 	}
 	q.Queue(sql, tenants, skus).Query(func(rows pgx.Rows) error {
 		var ord int32
-		var backorder *string
+		var backorder pgtype.DriverBytes
 		var limit *int64
 		var unlocked bool
 		_, err := pgx.ForEachRow(rows, []any{&ord, &backorder, &limit, &unlocked}, func() error {
 			s := h.fold.skus[h.defs[ord-1]]
 			s.stored, s.blocked = backorder != nil, unlocked
 			if s.stored {
-				s.policy = storedPolicy(*backorder, limit)
+				s.policy = storedPolicy(backorder, limit)
 			}
 			return nil
 		})

@@ -161,7 +161,7 @@ func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 	r.stored, r.blocked = a.version > 0, a.unlocked
 	r.stock = Stock{OnHand: a.onHand, Reserved: a.reserved, Version: a.version}
 	if a.backorder != nil {
-		r.stock.Policy = storedPolicy(string(a.backorder), a.limit)
+		r.stock.Policy = storedPolicy(a.backorder, a.limit)
 	}
 	if r.stored {
 		r.last = Partition{topic, a.lastPartition}

@@ -87,7 +87,8 @@ func TestABatchThatWaitedDecidesOnWhatTheOtherClientCommitted(t *testing.T) {
 			tx, err := c.other.Begin(ctx)
 			must(t, err)
 			_, err = tx.Exec(ctx, `
-update stock set on_hand = 3, version = 2, backorder = 'limit', backorder_limit = 1, last_topic = 'x', last_partition = 9`)
+update stock
+set on_hand = 3, version = 2, backorder = 'limit', backorder_limit = 1, last_topic = 'x', last_partition = 9`)
 			must(t, err)
 
 			sale := moves(Sold, "S", "main", 4)
@@ -192,7 +193,8 @@ func TestARowInTheMakingWaitsForItsSKUsNewPolicy(t *testing.T) {
 	c, ctx := newClients(t), t.Context()
 	commitHistory(t, c.one, defines("S", Policy{}))
 
-	definition, sale := items([]occurrence{defines("S", Policy{Allow, 0})}), items([]occurrence{moves(Sold, "S", "main", 3)})
+	definition := items([]occurrence{defines("S", Policy{Allow, 0})})
+	sale := items([]occurrence{moves(Sold, "S", "main", 3)})
 	definer, seller := mustBegin(t, c.one), mustBegin(t, c.other)
 	must(t, definer.load(ctx, definition, inbox.WaitForLocks))
 	loaded := c.loadBlocked(t, seller, sale)
@@ -210,7 +212,8 @@ func TestADefinitionSeesTheRowsThatWereInTheMaking(t *testing.T) {
 	c, ctx := newClients(t), t.Context()
 	commitHistory(t, c.one, defines("S", Policy{Allow, 0}))
 
-	definition, sale := items([]occurrence{defines("S", Policy{})}), items([]occurrence{moves(Sold, "S", "main", 3)})
+	definition := items([]occurrence{defines("S", Policy{})})
+	sale := items([]occurrence{moves(Sold, "S", "main", 3)})
 	definer, seller := mustBegin(t, c.one), mustBegin(t, c.other)
 	must(t, seller.load(ctx, sale, inbox.WaitForLocks))
 	loaded := c.loadBlocked(t, definer, definition)
