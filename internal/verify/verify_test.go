@@ -146,7 +146,12 @@ func TestRecordsThatRetentionRemovedCannotBeJudged(t *testing.T) {
 	cfg.FromLogStart = true
 	expect(t, run(t, cfg), verify.OK)
 
-	// Rows alone still say how much was applied, rejected and parked.
+	// Rows alone still say that an event has one effect, and how much was applied, rejected and parked.
+	change(t, pool, `insert into movements values ('', 'A', 'main', 5, 0, -1, 'stock.adjusted', 'e1', '')`)
+	change(t, pool, `update stock set version = 5 where sku = 'A'`)
+	change(t, pool, `insert into outbox values (nextval('outbox_id'), 'changes', 'A', 'e1', '{}')`)
+	expect(t, run(t, cfg), verify.Violation)
+	s.writeBooks(t, pool)
 	change(t, pool, `update offsets set rejected = 0, duplicate = 2 where partition = 0`)
 	expect(t, run(t, cfg), verify.Violation)
 }
