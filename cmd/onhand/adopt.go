@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -85,13 +84,12 @@ func (c *adoptCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	return con.out.Print(adoption, func(t *cliout.Grid) {
-		before := cmp.Or(adoption.Before, &installation.Installation{})
-		t.Row("", "BEFORE", "AFTER")
-		t.Row("installation", before.ID, adoption.After.ID)
-		t.Row("postgres system", before.SystemIdentifier, adoption.After.SystemIdentifier)
-		t.Row("database", before.Database, adoption.After.Database)
-		t.Row("kafka cluster", before.ClusterID, adoption.After.ClusterID)
-		t.Row("group", before.Group, adoption.After.Group)
+		t.Row("", "installation", "postgres system", "database", "kafka cluster", "group")
+		if b := adoption.Before; b != nil {
+			t.Row("before", b.ID, b.SystemIdentifier, b.Database, b.ClusterID, b.Group)
+		}
+		a := adoption.After
+		t.Row("after", a.ID, a.SystemIdentifier, a.Database, a.ClusterID, a.Group)
 	})
 }
 
@@ -111,8 +109,7 @@ func takeGroup(ctx context.Context, tx pgx.Tx, client sarama.Client, i installat
 	for _, row := range rows {
 		positions[kafkalog.TopicPartition{Topic: row.Topic, Partition: row.Partition}] = row.Next
 	}
-	err = installation.MarkGroup(client, i, positions)
-	if err != nil {
+	if err := installation.MarkGroup(client, i, positions); err != nil {
 		return fmt.Errorf("take the group over: %w", err)
 	}
 	return nil

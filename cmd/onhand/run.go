@@ -103,10 +103,17 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 	if err != nil {
 		return err
 	}
-	board.Ask(health.Consumer, func() error { return consumer.State().Ready() })
+	board.Ask(health.Broker, func() error { return consumer.State().Broker })
+	board.Ask(health.Database, func() error { return consumer.State().Database })
+	board.Ask(health.Partitions, func() error {
+		state := consumer.State()
+		state.Broker, state.Database = nil, nil // each speaks for itself
+		return state.Ready()
+	})
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return consumer.Run(running) })
 	group.Go(func() error { watchSchema(running, pool, board, log); return nil })
+	group.Go(func() error { return watchGroup(running, cfg, own) })
 	return group.Wait()
 }
 

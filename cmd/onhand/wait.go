@@ -23,6 +23,8 @@ const (
 	// An answer slower than this is as good as none.
 	schemaTimeout = 5 * time.Second
 	movesPeriod   = time.Minute
+	// By then a member that claimed partitions has committed something.
+	firstGroupCheck = 10 * time.Second
 )
 
 // waitForSchema returns when the database answers and its schema fits this binary. A database that is away is waited
@@ -93,6 +95,21 @@ func waitForInstallation(ctx context.Context, cfg Config, pool *pgxpool.Pool, bo
 		return err
 	})
 	return own, err
+}
+
+// watchGroup ends the service with the guard's no when another installation turns up in the group: two that begin at the
+// same moment find no trace of each other. That the broker is away is the consumer's to say.
+func watchGroup(ctx context.Context, cfg Config, own installation.Installation) error {
+	for pause := firstGroupCheck; sleep(ctx, pause); pause = cfg.CheckEvery {
+		k, err := kafkaSide(ctx, cfg)
+		if err != nil {
+			continue
+		}
+		if err := own.CheckGroup(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // final is an error that retry hands on.

@@ -32,14 +32,21 @@ func (g *Grid) Text(format string, args ...any) {
 }
 
 func (g *Grid) write(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range g.rows {
-		if _, err := fmt.Fprintln(tw, strings.TrimRight(strings.Join(row, "\t"), "\t")); err != nil {
+		if _, err := fmt.Fprintln(tw, strings.Join(row, "\t")+"\t"); err != nil {
 			return err
 		}
 	}
 	if err := tw.Flush(); err != nil {
 		return err
+	}
+	// A last cell that is short or empty would leave spaces at the end of its line.
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
 	}
 	for _, line := range g.lines {
 		if _, err := fmt.Fprintln(w, line); err != nil {

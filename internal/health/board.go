@@ -9,10 +9,10 @@ import (
 // The parts that must be usable for the process to be ready. One halted partition is none of them: it is a state and an
 // alarm, and restarting the process would not help it.
 const (
-	Database = "database"
-	Schema   = "schema"
-	Broker   = "broker"
-	Consumer = "consumer" // the group's member and what it holds
+	Database   = "database"
+	Schema     = "schema"
+	Broker     = "broker"
+	Partitions = "partitions" // not usable = every owned partition is halted
 )
 
 // Board is what is known about each part. It is safe for concurrent use.
@@ -42,11 +42,11 @@ func (b *Board) Set(part string, err error) {
 	b.reasons[part] = err.Error()
 }
 
-// Ask lets part speak for itself from now on: ask is called at every look at the board, and must not block.
+// Ask lets part speak for itself from now on: ask is called at every look at the board, and must not block. What Set
+// says counts as well.
 func (b *Board) Ask(part string, ask func() error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.reasons, part)
 	b.asked[part] = ask
 }
 

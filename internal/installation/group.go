@@ -17,15 +17,15 @@ const unknownEpoch = -1
 // markAttempts bounds how often a coordinator that has moved is looked for.
 const markAttempts = 3
 
-// MarkGroup commits positions to i's group, each carrying i's metadata. It is ErrGuard while the group has members. If a
-// partition of a deleted topic is among them, it is left out: its offsets went with it.
+// MarkGroup commits positions to i's group, each carrying i's metadata. It is ErrGuard while the group has members, also
+// when there is nothing to commit. If a partition of a deleted topic is among them, it is left out: its offsets went
+// with it.
 func MarkGroup(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {
-	if len(positions) == 0 {
-		return nil
-	}
 	var err error
 	for range markAttempts {
-		err = markOnce(client, i, positions)
+		if err = emptyGroup(client, i.Group); err == nil && len(positions) > 0 {
+			err = markOnce(client, i, positions)
+		}
 		if !errors.Is(err, sarama.ErrNotCoordinatorForConsumer) && !errors.Is(err, sarama.ErrOffsetsLoadInProgress) {
 			return err
 		}
@@ -34,6 +34,33 @@ func MarkGroup(client sarama.Client, i Installation, positions map[kafkalog.Topi
 		}
 	}
 	return err
+}
+
+// emptyGroup is ErrGuard while the group has members. A commit says the same and cannot be overtaken by a member that
+// joins meanwhile; but there may be nothing to commit.
+func emptyGroup(client sarama.Client, group string) error {
+	coordinator, err := client.Coordinator(group)
+	if err != nil {
+		return fmt.Errorf("find the coordinator of group %s: %w", group, err)
+	}
+	response, err := coordinator.DescribeGroups(&sarama.DescribeGroupsRequest{Groups: []string{group}})
+	if err != nil {
+		return fmt.Errorf("describe group %s: %w", group, err)
+	}
+	for _, description := range response.Groups {
+		// Newer brokers say of a group that never was that they do not know it.
+		if code := description.Err; code != sarama.ErrNoError && code != sarama.ErrGroupIDNotFound {
+			return fmt.Errorf("describe group %s: %w", group, code)
+		}
+		if len(description.Members) > 0 {
+			return hasMembers(group)
+		}
+	}
+	return nil
+}
+
+func hasMembers(group string) error {
+	return fmt.Errorf("%w: the consumer group %s has members: stop all of them first", ErrGuard, group)
 }
 
 func markOnce(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {
@@ -59,7 +86,7 @@ func markOnce(client sarama.Client, i Installation, positions map[kafkalog.Topic
 			switch code {
 			case sarama.ErrNoError, sarama.ErrUnknownTopicOrPartition:
 			case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration, sarama.ErrRebalanceInProgress:
-				return fmt.Errorf("%w: the consumer group %s has members: stop all of them first", ErrGuard, i.Group)
+				return hasMembers(i.Group)
 			default:
 				return fmt.Errorf("commit offset of %s/%d in group %s: %w", topic, partition, i.Group, code)
 			}

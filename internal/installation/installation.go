@@ -65,8 +65,12 @@ func Ensure(ctx context.Context, pool *pgxpool.Pool, k Kafka) (Installation, err
 	if err := guardDatabase(stored, here); err != nil {
 		return Installation{}, err
 	}
-	return stored, guardGroup(stored.ID, k)
+	return stored, stored.CheckGroup(k)
 }
+
+// CheckGroup is ErrGuard when another installation has committed to the group. A running service asks again and again:
+// two that begin at the same moment find no trace of each other.
+func (i Installation) CheckGroup(k Kafka) error { return guardGroup(i.ID, k) }
 
 // guardDatabase compares what the installation remembers with where it is now.
 func guardDatabase(stored, here Installation) error {
