@@ -24,9 +24,9 @@ type verifyCmd struct {
 }
 
 func (verifyCmd) Help() string {
-	return `Reads the topics again, as far as the database says they were read, and compares every record with what became of
-it: applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with the sum of
-its movements, and movements with the outgoing messages. It changes nothing, and may run while the service runs.
+	return `Reads the topics again, as far as the database says they were read, and compares every record with what became of it:
+applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with the sum of its
+movements, and movements with the outgoing messages. It changes nothing, and may run while the service runs.
 
 Exit status: 0 all is right, 3 something is not (the first differences are shown), 4 it could not be told: a server is
 away, or records are no longer in the log.
@@ -105,7 +105,8 @@ func reportTable(t *cliout.Grid, r *verify.Report) {
 			n.Jumped, verdict)
 	}
 	t.Row()
-	t.Row(fmt.Sprintf("%d rows of stock, %d movements, %d messages", r.Ledger.Stock, r.Ledger.Movements, r.Ledger.Messages))
+	l := r.Ledger
+	t.Row(fmt.Sprintf("%d rows of stock, %d movements, %d messages", l.Stock, l.Movements, l.Messages))
 	if len(r.Differences) > 0 {
 		t.Row()
 		t.Row("INVARIANT", "PLACE", "EXPECTED", "FOUND")

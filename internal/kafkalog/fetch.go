@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -115,7 +114,7 @@ func (p *page) each(fn func(b *sarama.RecordBatch, visible bool) bool) {
 			aborting[pending[0].ProducerID] = true
 			pending = pending[1:]
 		}
-		visible := !b.Control && !(b.IsTransactional && aborting[b.ProducerID])
+		visible := !b.Control && (!b.IsTransactional || !aborting[b.ProducerID])
 		if b.Control && abortMarker(b) {
 			delete(aborting, b.ProducerID)
 		}
@@ -153,5 +152,3 @@ func movedLeader(err error) bool {
 	}
 	return false
 }
-
-func (tp TopicPartition) String() string { return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition) }

@@ -22,6 +22,8 @@ type TopicPartition struct {
 	Partition int32
 }
 
+func (tp TopicPartition) String() string { return fmt.Sprintf("%s/%d", tp.Topic, tp.Partition) }
+
 // Reader asks a cluster's brokers. It is safe for concurrent use, and has nothing to close.
 type Reader struct {
 	client sarama.Client

@@ -3,7 +3,7 @@ package kafkalog_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,7 +86,7 @@ func TestAScanStopsAtItsCallersErrorOrContext(t *testing.T) {
 			seen++
 			return enough
 		})
-		if err != enough || seen != 1 {
+		if !errors.Is(err, enough) || seen != 1 {
 			t.Errorf("got error %v after %d records, want the caller's own after 1", err, seen)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -106,7 +106,7 @@ func TestAScanOfManyPagesMissesNothing(t *testing.T) {
 		p := c.producer(t, "")
 		var messages []*sarama.ProducerMessage
 		for i := range records {
-			value := append(make([]byte, size), fmt.Sprint(i)...)
+			value := append(make([]byte, size), strconv.Itoa(i)...)
 			messages = append(messages, &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(value)})
 		}
 		if err := p.SendMessages(messages); err != nil {

@@ -96,11 +96,11 @@ func (j *judge) compareInbox(r *inbox.Record, event *inbox.Event, refusal *inbox
 		return
 	}
 	if !sameEvent(in.Fingerprint, event.Fingerprint) {
-		j.differ("I3", r.Offset, fmt.Sprintf("fingerprint %d", event.Fingerprint), fmt.Sprint(in.Fingerprint))
+		j.differ("I3", r.Offset, fmt.Sprintf("fingerprint %d", event.Fingerprint),
+			fmt.Sprintf("fingerprint %d", in.Fingerprint))
 	}
-	body, ok := event.Body.(*inventory.Event)
-	if expected, fits := "", ok; fits {
-		if expected, fits = effect(body, in); !fits {
+	if body, ok := event.Body.(*inventory.Event); ok {
+		if expected, fits := effect(body, in); !fits {
 			j.differ("I1", r.Offset, in.String()+" with "+expected, movements(in))
 		}
 	}

@@ -97,9 +97,9 @@ type deadRow struct {
 	Headers []byte `db:"headers"`
 }
 
-func (r *deadRow) at() position { return r.position }
+func (d *deadRow) at() position { return d.position }
 
-func (r *deadRow) String() string { return "dead letter " + r.Reason }
+func (d *deadRow) String() string { return "dead letter " + d.Reason }
 
 const declareDead = `
 declare dead_letter_rows no scroll cursor for
