@@ -145,7 +145,6 @@ func (s *session) checkRanges(ctx context.Context, claims []*claim) map[offsets.
 // has grown past the position since.
 func (s *session) checkHashes(ctx context.Context, claims []*claim) {
 	var g errgroup.Group
-	g.SetLimit(hashChecks)
 	for _, c := range claims {
 		g.Go(func() error {
 			if err := s.checkHash(ctx, c); err != nil && ctx.Err() == nil {
@@ -163,6 +162,9 @@ func (s *session) checkHash(ctx context.Context, c *claim) error {
 	if !p.running || p.hash == nil || p.Next == 0 {
 		return nil
 	}
+	// Each answer is a whole batch of records, on connections that heartbeats need as well.
+	s.hashing <- struct{}{}
+	defer func() { <-s.hashing }()
 	hash, found, err := s.kafka.RecordHash(ctx, kafkaName(c.TopicPartition), p.Next-1)
 	if err != nil {
 		return err
@@ -190,7 +192,7 @@ func (s *session) verified(ctx context.Context, c *claim) bool {
 		if ok {
 			err := s.checkHash(ctx, c)
 			if err == nil {
-				return !s.isHalted(c)
+				return !s.isHalted(c) && !s.isOver()
 			}
 			s.cfg.Log.Warn().Err(err).Str("topic", c.Topic).Int32("partition", c.Partition).
 				Msg("partition cannot be checked yet; not reading it")
@@ -208,22 +210,22 @@ func (s *session) halt(ctx context.Context, c *claim, reason, detail string) {
 	s.haltAt(ctx, c, s.dispatcher.position(c), reason, detail)
 }
 
-// haltAt stops c if its row still stands where it was judged; if not, the next check judges anew.
+// haltAt stops c where it was judged, or ends the session if that cannot be stored.
 func (s *session) haltAt(ctx context.Context, c *claim, p position, reason, detail string) {
 	if !p.running {
 		return
 	}
 	h := offsets.Halt{Reason: reason, Detail: detail}
 	stopped, err := offsets.StopPartition(ctx, s.cfg.Pool, p.Expected, h)
-	if err != nil {
-		s.cfg.Log.Warn().Err(err).Str("reason", reason).Msg("halt is not stored yet")
+	if err != nil || !stopped {
+		// Reading on would take records of another log for ours. Joining again checks everything anew.
+		s.cfg.Log.Warn().Err(err).Str("reason", reason).Str("detail", detail).Msg("halt is not stored yet")
+		s.end("the halt of " + c.name() + " cannot be stored")
 		return
 	}
-	if stopped {
-		c.logHalt(s.cfg.Log, p.Next, h)
-		s.dispatcher.halt(c)
-		s.countHalted()
-	}
+	c.logHalt(s.cfg.Log, p.Next, h)
+	s.dispatcher.halt(c)
+	s.countHalted()
 }
 
 func (s *session) countHalted() {

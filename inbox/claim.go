@@ -21,6 +21,7 @@ type claim struct {
 	session *session
 
 	stopped chan struct{} // closed when the partition was halted under this claim
+	held    bool          // halted in Setup: the client was made to start at a legal offset, not at next
 	// ------------------------------------------------------------------
 	queue  []*work
 	queued int64 // bytes in queue
@@ -34,6 +35,7 @@ type claim struct {
 	listed bool // in the ready list
 
 	attempt attempt
+	wait    *time.Timer // until it fires the claim stays out of the lanes; nil = it may run
 }
 
 // attempt is how the claim's next batch is to be run, after what its last one met.
@@ -43,7 +45,6 @@ type attempt struct {
 	skip     bool     // with SKIP LOCKED: another client holds rows it needs
 	condemn  *Refusal // park the first record, alone, for this
 	failures int      // in a row, for the backoff
-	wait     *time.Timer
 }
 
 func (c *claim) expected() offsets.Expected {

@@ -55,7 +55,7 @@ func (d *dispatcher) close() {
 
 // list puts c into the ready list if there is something to do for it now.
 func (d *dispatcher) list(c *claim) {
-	if c.listed || c.taken || c.halted || c.ended || c.attempt.wait != nil || len(c.queue) == 0 {
+	if c.listed || c.taken || c.halted || c.ended || c.wait != nil || len(c.queue) == 0 {
 		return
 	}
 	c.listed = true
@@ -65,10 +65,10 @@ func (d *dispatcher) list(c *claim) {
 
 // postpone keeps c out of the lanes for a while.
 func (d *dispatcher) postpone(c *claim, pause time.Duration) {
-	c.attempt.wait = time.AfterFunc(pause, func() {
+	c.wait = time.AfterFunc(pause, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		c.attempt.wait = nil
+		c.wait = nil
 		d.list(c)
 	})
 }
@@ -195,9 +195,9 @@ func (d *dispatcher) drain(c *claim) {
 	defer d.mu.Unlock()
 	c.ended = true
 	c.queue, c.queued = nil, 0
-	if c.attempt.wait != nil {
-		c.attempt.wait.Stop()
-		c.attempt.wait = nil
+	if c.wait != nil {
+		c.wait.Stop()
+		c.wait = nil
 	}
 	if c.listed {
 		d.unlist(c)
@@ -235,7 +235,7 @@ func (d *dispatcher) waitEmpty(ctx context.Context, c *claim) bool {
 func (d *dispatcher) borrow(c *claim) (*part, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !c.idle() || c.halted || c.ended {
+	if !c.idle() || c.halted || c.ended || c.wait != nil {
 		return nil, false
 	}
 	c.taken = true

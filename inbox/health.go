@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 )
@@ -31,12 +32,22 @@ func (s State) Ready() error {
 type health struct {
 	mu    sync.Mutex
 	state State
+	poll  error // what looking at the claims' rows met last
 }
 
 func (h *health) snapshot() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.state
+	s := h.state
+	s.Database = cmp.Or(s.Database, h.poll)
+	return s
+}
+
+// polled notes whether the claims' rows could be read: the only thing an idle member asks of the database.
+func (h *health) polled(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.poll = err
 }
 
 func (h *health) databaseWorks() {

@@ -3,7 +3,9 @@ package inbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -66,6 +68,11 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		return t, err
 	}
 	defer func() {
+		if p := recover(); p != nil {
+			l.log.Error().Bytes("stack", debug.Stack()).Msgf("handler panicked: %v", p)
+			_ = t.conn.Conn().Close(ctx) // wherever it stood in the protocol
+			err = &handlerError{fmt.Errorf("panic: %v", p)}
+		}
 		t.unknown = t.unknownFate(err)
 		t.abandon(ctx)
 		if err != nil && classify(err) == classReconnect {
@@ -194,6 +201,8 @@ func (l *lane) failed(b *batch, err error) []result {
 			r.attempt.solo = true
 		default:
 			r.pause = backoff(infrastructurePause, r.attempt.failures)
+			// The database answers: one record may be at fault, and must not hold up other partitions'.
+			r.attempt.solo = r.attempt.solo || sqlstate(err) != "" || errors.As(err, new(*handlerError))
 		}
 	}
 	return results

@@ -33,13 +33,14 @@ type session struct {
 	// Until there are none nothing may be committed.
 	unmarked atomic.Int32
 
-	checking sync.Mutex // one check at a time; guards found after Setup
+	hashing  chan struct{} // bounds hash checks at the same time
+	checking sync.Mutex    // one check at a time; guards found after Setup
 	watching sync.WaitGroup
 	stop     context.CancelFunc
 }
 
 func newSession(m *member, group sarama.ConsumerGroup) *session {
-	return &session{member: m, group: group, over: make(chan struct{})}
+	return &session{member: m, group: group, over: make(chan struct{}), hashing: make(chan struct{}, hashChecks)}
 }
 
 // end ends the session; the member joins again and reads everything anew.
@@ -146,6 +147,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 // the whole session, over and over.
 func (s *session) seek(sess sarama.ConsumerGroupSession, tp offsets.TopicPartition, c *claim) {
 	if c.halted {
+		c.held = true
 		s.unmarked.Add(1)
 		sess.ResetOffset(tp.Topic, tp.Partition, sarama.OffsetOldest, s.cfg.Installation.String())
 		return
@@ -167,7 +169,7 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 	// After this nothing is written under this claim's token: the next holder finds the position at rest.
 	defer s.dispatcher.drain(c)
 	this := map[string][]int32{tp.Topic: {tp.Partition}}
-	if s.isHalted(c) {
+	if c.held {
 		s.group.Pause(this)
 		// Only now has the client taken its starting offset: put back the position before anything is committed.
 		s.mark(sess, tp, s.dispatcher.position(c).Next)
@@ -211,7 +213,7 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 				return ctx.Err() == nil && s.closedEarly(ctx, c)
 			}
 			// After the end up to a bufferful of records stays readable: they are not ours any more.
-			if ctx.Err() != nil {
+			if ctx.Err() != nil || s.isOver() {
 				return false
 			}
 			c.put(ctx, s.dispatcher, s.gather(m, messages))

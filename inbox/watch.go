@@ -56,10 +56,11 @@ func (s *session) pollRows(ctx context.Context) {
 	now, err := offsets.Read(ctx, s.cfg.Pool, es)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.health.databaseFailed(classify(err), err)
+			s.health.polled(err)
 		}
 		return
 	}
+	s.health.polled(nil)
 	for i, c := range claims {
 		switch {
 		case now[i].Ours && now[i].Next < es[i].Next:

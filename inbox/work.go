@@ -3,6 +3,7 @@ package inbox
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -44,7 +45,7 @@ func (w *work) bytes() int64 {
 // decode fills w from its record. Whatever is wrong with it ends as a refusal, never as an error: the record's faults
 // are its own (I8).
 func (w *work) decode(d Decoder) {
-	event, err := d.Decode(&w.record)
+	event, err := decodeSafely(d, &w.record)
 	if err == nil {
 		err = checkIdentity(&event)
 	}
@@ -60,6 +61,16 @@ func (w *work) decode(d Decoder) {
 	if !errors.As(err, &w.refusal) {
 		w.refusal = &Refusal{Code: "undecodable", Detail: err.Error(), Position: -1}
 	}
+}
+
+// decodeSafely makes a panic an error: the record that causes it would come first again after each restart.
+func decodeSafely(d Decoder, r *Record) (e Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = ParkAt("undecodable", fmt.Sprint("the decoder panicked: ", p), -1)
+		}
+	}()
+	return d.Decode(r)
 }
 
 // maxIdentityBytes bounds each part of an identity: all three are one index entry.

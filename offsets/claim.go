@@ -58,7 +58,7 @@ func tryClaim(ctx context.Context, pool *pgxpool.Pool, tps []TopicPartition, own
 	var claimed []Claimed
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		// Terminating takes effect within this wait; if the row is still held after it, Claim starts over.
-		if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '5s', true)`); err != nil {
+		if err := boundWaits(ctx, tx, 5*time.Second, 5*time.Second); err != nil {
 			return err
 		}
 		if err := lockRows(ctx, pool, tx, topics, partitions); err != nil {
@@ -136,6 +136,14 @@ func terminateStaleHolders(ctx context.Context, pool *pgxpool.Pool, blocked uint
 			_, _ = pool.Exec(ctx, terminateHolders, int32(blocked))
 		}
 	}
+}
+
+// boundWaits ends tx when it waits for one lock longer than lock, or when this client falls silent inside it for longer
+// than idle: one that is frozen or cut off must not hold its rows until somebody looks.
+func boundWaits(ctx context.Context, tx pgx.Tx, lock, idle time.Duration) error {
+	const sql = `select set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $2, true)`
+	_, err := tx.Exec(ctx, sql, fmt.Sprintf("%dms", lock.Milliseconds()), fmt.Sprintf("%dms", idle.Milliseconds()))
+	return err
 }
 
 func lockNotAvailable(err error) bool {

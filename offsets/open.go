@@ -3,11 +3,15 @@ package offsets
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// openTimeout is longer than resolve may take, while the lock is held.
+const openTimeout = 30 * time.Second
 
 const lockTopic = `select pg_advisory_xact_lock(hashtextextended('onhand topic ' || current_schema() || ' ' || $1, 0))`
 
@@ -30,6 +34,9 @@ func Open(ctx context.Context, pool *pgxpool.Pool, topic string, id uuid.UUID, p
 	resolve func(context.Context) (map[int32]int64, error),
 ) error {
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := boundWaits(ctx, tx, openTimeout, openTimeout); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, lockTopic, topic); err != nil {
 			return err
 		}

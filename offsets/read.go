@@ -62,9 +62,7 @@ const settleTimeout = 2 * time.Second
 // how the fate of a commit is known whose answer was lost. pool must not hand out the connection that lost it.
 func Settle(ctx context.Context, pool *pgxpool.Pool, es []Expected) (out []Standing, err error) {
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `select set_config('lock_timeout', $1, true)`,
-			fmt.Sprintf("%dms", settleTimeout.Milliseconds()))
-		if err != nil {
+		if err := boundWaits(ctx, tx, settleTimeout, settleTimeout); err != nil {
 			return err
 		}
 		out, err = standing(ctx, tx, readStanding+" for update of o", es)
