@@ -69,14 +69,18 @@ func askReady(ctx context.Context, url string) (answer health.Answer, err error)
 	return answer, nil
 }
 
-// dialable is where to reach what listens on address: one that listens everywhere is reached here.
+// dialable is where to reach what listens on address: one that listens everywhere is reached here. By number: an image
+// without a shell may have nothing that knows the name localhost either.
 func dialable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address
 	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "localhost"
+	switch ip := net.ParseIP(host); {
+	case host == "", ip.Equal(net.IPv4zero):
+		host = "127.0.0.1"
+	case ip.Equal(net.IPv6unspecified):
+		host = "::1"
 	}
 	return net.JoinHostPort(host, port)
 }

@@ -36,7 +36,7 @@ func TestHealthcheckSaysWhatRunningServiceSays(t *testing.T) {
 func TestHealthcheckReachesWhatListensEverywhere(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{
-		":8080": "localhost:8080", "0.0.0.0:8080": "localhost:8080", "[::]:8080": "localhost:8080",
+		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "[::1]:8080",
 		"10.1.2.3:8080": "10.1.2.3:8080", "onhand:8080": "onhand:8080",
 	} {
 		if got := dialable(listen); got != want {
