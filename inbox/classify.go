@@ -41,7 +41,8 @@ func classify(err error) class {
 	switch pg.Code {
 	case "55P03": // lock_not_available
 		return classContention
-	case "0A000", "26000": // cached plan must not change result type; prepared statement does not exist
+	// Cached plan must not change result type; prepared statement does not exist, or exists already.
+	case "0A000", "26000", "42P05":
 		return classReconnect
 	case "57014": // query_canceled: the statement timeout
 		return classSlow

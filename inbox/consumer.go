@@ -95,6 +95,9 @@ func (c Config) validate() error {
 	check(c.Decoder != nil, "no decoder")
 	check((c.Handler == nil) != (c.NewBatch == nil), "exactly one of Handler and NewBatch is needed")
 	check(c.MaxBatch >= 1 && c.MaxBatch <= maxBatchLimit, fmt.Sprintf("max batch must be 1 to %d", maxBatchLimit))
+	// Repeatable read would let a batch decide on a snapshot from before its locks, and nothing would abort it.
+	check(c.Isolation == pgx.ReadCommitted || c.Isolation == pgx.Serializable,
+		"isolation must be read committed or serializable")
 	check(c.Lanes >= 1, "at least one lane is needed")
 	check(c.Balance.Name() != sarama.CooperativeStickyBalanceStrategyName,
 		"cooperative rebalancing starts partitions without a hook to seek in: use sticky, range or roundrobin")
@@ -142,7 +145,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for range c.cfg.Lanes {
 		lanes.Go(c.newLane(d, c.cfg.Handler, c.cfg.NewBatch).run)
 	}
-	m := &member{Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil)}
+	m := &member{
+		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil),
+		shown: make(map[string]string), missed: make(map[string]bool),
+	}
 	err = m.run(ctx)
 	d.close()
 	lanes.Wait()

@@ -153,6 +153,7 @@ func (d *dispatcher) finish(b *batch, results []result) {
 		clear(p.works)
 		if r.moved {
 			c.next, c.hash = p.decided.Next, p.decided.LastHash
+			c.read = max(c.read, c.next)
 		}
 		if r.halted {
 			c.halt()

@@ -20,7 +20,8 @@ type member struct {
 	kafka      *kafkalog.Reader
 	idle       *lane // moves positions without records
 
-	shown map[string]string // topics that cannot be read yet, and what was logged about them
+	shown  map[string]string // topics that cannot be read yet, and what was logged about them
+	missed map[string]bool   // topics that did not exist when this member looked for them
 }
 
 func (m *member) run(ctx context.Context) error {
@@ -32,7 +33,7 @@ func (m *member) run(ctx context.Context) error {
 	errs.Go(func() { m.logErrors(group.Errors()) })
 	for failures := 0; ctx.Err() == nil; {
 		started := time.Now()
-		if m.join(ctx, group) && time.Since(started) > m.timeouts.Session {
+		if m.join(ctx, group) || time.Since(started) > m.timeouts.Session {
 			failures = 0
 		}
 		failures++
@@ -46,7 +47,8 @@ func (m *member) run(ctx context.Context) error {
 	return nil
 }
 
-// join runs one session of the group, to its end; false means that there was none.
+// join runs one session of the group, to its end. False means that there was none, or that it ended for a reason that
+// may come back at once: the next one is to wait a little longer.
 func (m *member) join(ctx context.Context, group sarama.ConsumerGroup) bool {
 	existing, err := m.readableTopics(ctx)
 	if err != nil {
@@ -60,7 +62,7 @@ func (m *member) join(ctx context.Context, group sarama.ConsumerGroup) bool {
 	}
 	joined, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := newSession(m, group)
+	s := newSession(m, group, cancel)
 	var watch sync.WaitGroup
 	watch.Go(func() { m.watchTopics(joined, existing, cancel) })
 	err = group.Consume(joined, existing, s)
@@ -74,6 +76,7 @@ func (m *member) join(ctx context.Context, group sarama.ConsumerGroup) bool {
 		return false
 	default:
 		m.cfg.Log.Info().Str("group", m.cfg.Group).Msg("session of the group ended; joining again")
+		return s.rebalanced
 	}
 	return true
 }

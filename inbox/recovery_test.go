@@ -1,6 +1,9 @@
 package inbox
 
 import (
+	"context"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,5 +77,90 @@ func TestAnEmptyCodeIsStillARefusal(t *testing.T) {
 	item.Reject("")
 	if item.Rejected() == "" || Reject("").(*Refusal).Code == "" || Park("").(*Refusal).Code == "" { //nolint:errorlint // ours
 		t.Error("an empty code counts as applied")
+	}
+}
+
+func TestAHandlerThatPassesOverADatabaseErrorAppliesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	cfg := w.config()
+	cfg.NewBatch = nil
+	broken := true
+	cfg.Handler = func(ctx context.Context, tx Tx, e Event) error {
+		if broken {
+			broken = false
+			_, _ = tx.Exec(ctx, `select 1/0`)
+			return nil
+		}
+		return tally(ctx, tx, e)
+	}
+	cfg.Lanes = 1
+	w.send(0, "1 apple")
+	w.start(cfg)
+	w.waitNext(0, 1)
+	if n := w.counted("apple"); n != 1 {
+		t.Errorf("counted %d, want 1", n)
+	}
+}
+
+// explosive panics at a word, once.
+type explosive struct {
+	tallyBatch
+	spent *atomic.Bool
+}
+
+func (x explosive) Apply(q *pgx.Batch, fresh []*Item) error {
+	if !x.spent.Swap(true) {
+		panic("boom")
+	}
+	return x.tallyBatch.Apply(q, fresh)
+}
+
+type explosiveDecoder struct{ words }
+
+func (d explosiveDecoder) Decode(r *Record) (Event, error) {
+	if string(r.Value) == "boom" {
+		panic("boom")
+	}
+	return d.words.Decode(r)
+}
+
+func TestAPanicIsNoCrashLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	cfg := w.config()
+	var spent atomic.Bool
+	cfg.NewBatch = func() BatchHandler { return explosive{spent: &spent} }
+	cfg.Decoder = explosiveDecoder{}
+	w.send(0, "1 apple", "boom", "2 apple")
+	w.start(cfg)
+	w.waitNext(0, 3)
+	if n := w.counted("apple"); n != 2 || !spent.Load() {
+		t.Errorf("counted %d, want 2", n)
+	}
+	if n := w.number(`select count(*) from dead_letters where reason = 'undecodable'`); n != 1 {
+		t.Error("the record at which the decoder panics is not parked")
+	}
+}
+
+func TestATopicThatIsWaitedForIsReadFromItsOldestRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	late := w.topic + "-late"
+	cfg := w.config()
+	cfg.Topics, cfg.Start = []string{w.topic, late}, StartNewest()
+	w.start(cfg)
+	w.waitNext(0, 0)
+	createTopic(t, w.brokers, late, 1)
+	eventually(t, "the late topic takes a record", func() bool {
+		return trySend(newProducer(t, w.brokers), late, 0, "1 apple") == nil
+	})
+	w.eventually("the late topic's first record is applied", func() bool { return w.counted("apple") == 1 })
+}
+
+func TestRepeatableReadIsRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Config{Isolation: pgx.RepeatableRead}); err == nil || !strings.Contains(err.Error(), "isolation") {
+		t.Errorf("error %v, want one about the isolation", err)
 	}
 }

@@ -24,8 +24,11 @@ type session struct {
 	claims map[offsets.TopicPartition]*claim
 	found  map[offsets.TopicPartition]offsets.Claimed // the rows as Setup found them
 
-	over    chan struct{} // closed to make every ConsumeClaim return, and so the session end
+	over    chan struct{} // closed when the session is to end
 	endOnce sync.Once
+	leave   context.CancelFunc // ends the client's session
+
+	rebalanced bool // Cleanup: the session ended because the group shares out its partitions anew
 
 	inRange map[offsets.TopicPartition]bool // those whose position Setup compared with the log
 
@@ -39,8 +42,10 @@ type session struct {
 	stop     context.CancelFunc
 }
 
-func newSession(m *member, group sarama.ConsumerGroup) *session {
-	return &session{member: m, group: group, over: make(chan struct{}), hashing: make(chan struct{}, hashChecks)}
+func newSession(m *member, group sarama.ConsumerGroup, leave context.CancelFunc) *session {
+	return &session{
+		member: m, group: group, leave: leave, over: make(chan struct{}), hashing: make(chan struct{}, hashChecks),
+	}
 }
 
 // end ends the session; the member joins again and reads everything anew.
@@ -49,6 +54,7 @@ func (s *session) end(why string) {
 		s.cfg.Log.Info().Str("why", why).Msg("ending this session of the group")
 		close(s.over)
 		s.dispatcher.wake()
+		s.leave()
 	})
 }
 
@@ -293,6 +299,7 @@ func (s *session) Cleanup(sess sarama.ConsumerGroupSession) error {
 	s.stop()
 	s.watching.Wait()
 	s.publish(sess)
+	s.rebalanced = errors.Is(context.Cause(sess.Context()), sarama.ErrRebalanceInProgress)
 	s.health.claims(0, 0)
 	return nil
 }

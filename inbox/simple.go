@@ -41,6 +41,9 @@ func (l *lane) handle(ctx context.Context, t *transaction, fresh []*work) ([]*wo
 		}
 		err := l.simple(ctx, tx, w.item.Event)
 		if err == nil {
+			if tx.conn.PgConn().TxStatus() == 'E' {
+				return nil, &handlerError{errors.New("it passed over an error of the database: its transaction is aborted")}
+			}
 			continue
 		}
 		var refusal *Refusal

@@ -25,6 +25,7 @@ func (m *member) readableTopics(ctx context.Context) ([]string, error) {
 		topic, exists := topics[name]
 		if !exists {
 			m.show(name, "topic does not exist yet; waiting for it", err)
+			m.missed[name] = true
 			continue
 		}
 		err := m.open(ctx, topic)
@@ -44,9 +45,6 @@ func (m *member) readableTopics(ctx context.Context) ([]string, error) {
 
 // show logs why a topic is not read, once.
 func (m *member) show(topic, why string, err error) {
-	if m.shown == nil {
-		m.shown = make(map[string]string)
-	}
 	if m.shown[topic] != why {
 		m.shown[topic] = why
 		m.cfg.Log.Warn().Err(err).Str("topic", topic).Msg(why)
@@ -59,12 +57,17 @@ var errNoStart = errors.New("start is not known")
 // startPatience bounds how long a new topic's leaders are waited for before the others go on without it.
 const startPatience = 5 * time.Second
 
-// open makes sure that each of the topic's partitions has a row (offsets.Open).
+// open makes sure that each of the topic's partitions has a row (offsets.Open). A topic that came into being while it
+// was waited for starts at its oldest record, whatever newest says: all of them are newer than the start.
 func (m *member) open(ctx context.Context, topic kafkalog.Topic) error {
 	resolve := func(ctx context.Context) (map[int32]int64, error) {
 		ctx, cancel := context.WithTimeout(ctx, startPatience)
 		defer cancel()
-		starts, err := m.cfg.Start.resolve(ctx, m.kafka, topic.Name, topic.Partitions)
+		start := m.cfg.Start
+		if start.newest && m.missed[topic.Name] {
+			start = Start{}
+		}
+		starts, err := start.resolve(ctx, m.kafka, topic.Name, topic.Partitions)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", errNoStart, err)
 		}
