@@ -24,9 +24,10 @@ type verifyCmd struct {
 }
 
 func (verifyCmd) Help() string {
-	return `Reads the topics again, as far as the database says they were read, and compares every record with what became of it:
-applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with the sum of its
-movements, and movements with the outgoing messages. It changes nothing, and may run while the service runs.
+	return `Reads the topics again, as far as the database says they were read, and compares every record with what
+became of it: applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with
+the sum of its movements, and movements with the outgoing messages. It changes nothing, and may run while the service
+runs; on the database it is a long transaction that reads whole tables.
 
 Exit status: 0 all is right, 3 something is not (the first differences are shown), 4 it could not be told: a server is
 away, or records are no longer in the log.
@@ -106,18 +107,17 @@ func reportTable(t *cliout.Grid, r *verify.Report) {
 	}
 	t.Row()
 	l := r.Ledger
-	t.Row(fmt.Sprintf("%d rows of stock, %d movements, %d messages", l.Stock, l.Movements, l.Messages))
-	if len(r.Differences) > 0 {
-		t.Row()
-		t.Row("INVARIANT", "PLACE", "EXPECTED", "FOUND")
-		for _, d := range r.Differences {
-			t.Row(d.Invariant, d.Place, d.Expected, d.Found)
-		}
+	t.Text("")
+	t.Text("%d rows of stock, %d movements, %d messages", l.Stock, l.Movements, l.Messages)
+	t.Text("")
+	for _, d := range r.Differences {
+		t.Text("%s %s", d.Invariant, d.Place)
+		t.Text("   expected: %s", d.Expected)
+		t.Text("   found:    %s", d.Found)
 	}
-	t.Row()
 	verdict := strings.ToUpper(string(r.Verdict))
 	if r.Found > 0 {
 		verdict += fmt.Sprintf(": %d differences, %d shown", r.Found, len(r.Differences))
 	}
-	t.Row(verdict)
+	t.Text("%s", verdict)
 }
