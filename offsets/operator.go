@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// What operators do to a position. Everything here runs in the caller's transaction, beside the record of who did it and
-// why. LockRow comes first: it waits for the batch that is under way, and no other can start before the transaction
+// What operators do to a position. Everything here runs in the caller's transaction, beside the record of who did it
+// and why. LockRow comes first: it waits for the batch that is under way, and no other can start before the transaction
 // ends. What replaces the position takes the token away as well, so a member that still believes in the old one is
 // fenced and claims the partition anew.
 
