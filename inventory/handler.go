@@ -60,7 +60,6 @@ func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
 	moving := h.collect(items)
 	h.lockSKUs(q, locks)
 	h.lockStock(q, locks, items)
-	h.ids = h.ids[:0]
 	if moving > 0 {
 		outbox.Draw(q, moving, &h.ids)
 	}
