@@ -78,7 +78,8 @@ func down(ctx context.Context, files fs.FS, url, schema string) error {
 		return nil
 	}
 	if newest.Name == "" {
-		return fmt.Errorf("migrate down: migration %d is newer than this binary: use the binary that brought it", newest.Version)
+		return fmt.Errorf("migrate down: migration %d is newer than this binary: use the binary that brought it",
+			newest.Version)
 	}
 	if _, err := m.provider.Down(ctx); err != nil && !errors.Is(err, goose.ErrNoNextVersion) {
 		return fmt.Errorf("migrate down: %w", err)
@@ -125,7 +126,7 @@ func (m *migrator) close() { _ = m.db.Close() }
 func lockOf(schema string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("onhand migrations of " + schema))
-	return int64(h.Sum64()) //nolint:gosec // any 64 bits will do
+	return int64(h.Sum64())
 }
 
 const schemaExists = `select exists (select from pg_namespace where nspname = $1)`

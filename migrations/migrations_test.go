@@ -85,7 +85,8 @@ func TestStatusNamesPendingAppliedAndForeignMigrations(t *testing.T) {
 	up(t, newer(1), url)
 	states = status(t, url)
 	last := states[len(states)-1]
-	if states[0].AppliedAt == nil || last.Version != int64(migrations.Version()+1) || last.Name != "" || last.AppliedAt == nil {
+	foreign := last.Version == int64(migrations.Version()+1) && last.Name == "" && last.AppliedAt != nil
+	if states[0].AppliedAt == nil || !foreign {
 		t.Errorf("after: %+v", states)
 	}
 }
@@ -94,7 +95,8 @@ func TestABinaryCannotTakeBackWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	url := testenv.EmptyDatabase(t)
 	up(t, newer(1), url)
-	if err := migrations.Down(t.Context(), url, ""); err == nil || !strings.Contains(err.Error(), "newer than this binary") {
+	err := migrations.Down(t.Context(), url, "")
+	if err == nil || !strings.Contains(err.Error(), "newer than this binary") {
 		t.Errorf("down: %v", err)
 	}
 	if err := migrations.Up(t.Context(), url, ""); err != nil {
@@ -207,6 +209,7 @@ func searchPath(t *testing.T, url string) (schema string) {
 func tables(t *testing.T, url string) (names string) {
 	t.Helper()
 	row(t, url, `
-select coalesce(string_agg(tablename, ' ' order by tablename), '') from pg_tables where schemaname = current_schema()`, &names)
+select coalesce(string_agg(tablename, ' ' order by tablename), '')
+from pg_tables where schemaname = current_schema()`, &names)
 	return names
 }

@@ -21,8 +21,7 @@ func TestADatabaseTakesAGroupOverOnlyByAdoption(t *testing.T) {
 	refused := func(url string) {
 		t.Helper()
 		s := start(t, serviceArgs(t, url, topic)...)
-		<-s.done
-		if s.status != exitRefused || !strings.Contains(s.output.String(), "onhand adopt") {
+		if s.wait(t) != exitRefused || !strings.Contains(s.output.String(), "onhand adopt") {
 			t.Errorf("ended with %d: %s", s.status, s.output.String())
 		}
 	}
@@ -47,7 +46,8 @@ func TestADatabaseTakesAGroupOverOnlyByAdoption(t *testing.T) {
 	refused(first)
 	adopt(first, "--because", "back again").expect(t, exitDone, "installation", topic)
 	refused(second)
-	if because := query[string](t, connect(t, first), `select because from operator_actions where command like 'adopt%'`); because != "back again" {
+	because := query[string](t, connect(t, first), `select because from operator_actions where command like 'adopt%'`)
+	if because != "back again" {
 		t.Errorf("on record is %s", because)
 	}
 }
@@ -62,13 +62,12 @@ func TestAnotherGroupIsRefusedUntilItIsAdopted(t *testing.T) {
 	s.stop()
 
 	s = start(t, serviceArgs(t, url, other)...)
-	<-s.done
-	if s.status != exitRefused || !strings.Contains(s.output.String(), "consumer group was "+topic+" and is "+other) {
+	if s.wait(t) != exitRefused || !strings.Contains(s.output.String(), "consumer group was "+topic+" and is "+other) {
 		t.Errorf("ended with %d: %s", s.status, s.output.String())
 	}
-	command(t, "adopt", "--database-url", url, "--brokers", testenv.Brokers(t)[0], "--group", other, "--because", "renamed").
-		expect(t, exitDone, topic, other)
-	s = start(t, serviceArgs(t, url, other)...)
+	command(t, "adopt", "--database-url", url, "--brokers", testenv.Brokers(t)[0], "--group", other,
+		"--because", "renamed").expect(t, exitDone, topic, other)
+	start(t, serviceArgs(t, url, other)...)
 	produceRecords(t, other, 5)
 	awaitApplied(t, connect(t, url), 10)
 }
@@ -80,12 +79,14 @@ func TestTwoDatabasesThatBeginOnOneGroupAtOnceNoticeEachOther(t *testing.T) {
 	for i := range members {
 		members[i] = start(t, serviceArgs(t, testenv.Database(t), topic)...)
 	}
-	select {
-	case <-members[0].done:
-		members[0], members[1] = members[1], members[0]
-	case <-members[1].done:
+	testenv.Eventually(t, waitingTime, "one of them ends by itself", func() bool {
+		return members[0].ended() || members[1].ended()
+	})
+	s := members[0]
+	if !s.ended() {
+		s = members[1]
 	}
-	if s := members[1]; s.status != exitRefused || !strings.Contains(s.output.String(), "held by installation") {
+	if s.wait(t) != exitRefused || !strings.Contains(s.output.String(), "held by installation") {
 		t.Errorf("ended with %d: %s", s.status, s.output.String())
 	}
 }

@@ -95,9 +95,11 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 func newParser(c *cli, stdout, stderr io.Writer) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("onhand"),
-		kong.Description("Keeps the stock of a business right: events from Kafka, stock in Postgres, each record exactly once."),
+		kong.Description("Keeps the stock of a business right: events from Kafka, stock in Postgres, each record "+
+			"exactly once."),
 		kong.Writers(stdout, stderr),
 		kong.NoDefaultHelp(),
+		kong.WithHyphenPrefixedParameters(true), // a negative number is a wrong value, not an unknown flag
 		kong.Embed(&helpFlag{}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 110}),
 		kong.PostBuild(forgetEmptyVariables),

@@ -18,8 +18,8 @@ insert into dead_letters (topic, partition, incarnation, "offset", reason, detai
 values
     ('stock', 0, 1, 1, 'not_json', 'unexpected x', 5, 'SKU-1', '{"a":x}', '{}', now(), now() - interval '3 min'),
     ('stock', 1, 1, 2, 'tombstone', '', null, null, null, '{}', null, now() - interval '2 min'),
-    ('stock', 0, 1, 3, 'invalid_utf8', E'esc \x1b[31m', 2, '\xff', '\x2261ff22', array['h1', null, '\xfe', 'v2']::bytea[],
-     now(), now() - interval '1 min'),
+    ('stock', 0, 1, 3, 'invalid_utf8', E'esc \x1b[31m', 2, '\xff', '\x2261ff22',
+     array['h1', null, '\xfe', 'v2']::bytea[], now(), now() - interval '1 min'),
     ('other', 0, 2, 1, 'not_json', '', 0, null, 'x', '{}', now(), now())`)
 	return url
 }
@@ -44,7 +44,8 @@ func TestDeadLettersAreListedNewestFirst(t *testing.T) {
 			t.Errorf("%s lists %v, want %s", c.flags, got, c.want)
 		}
 	}
-	e := command(t, "dead-letters", "list", "--database-url", url).expect(t, exitDone, "REASON", "tombstone", `esc \x1b[31m`)
+	e := command(t, "dead-letters", "list", "--database-url", url).
+		expect(t, exitDone, "REASON", "tombstone", `esc \x1b[31m`)
 	if strings.Contains(e.stdout, "\x1b") {
 		t.Errorf("the terminal is driven by %q", e.stdout)
 	}
@@ -69,15 +70,20 @@ func TestADeadLetterIsShownWithTheErrorMarked(t *testing.T) {
 func TestADeadLetterAsJSONKeepsEveryByte(t *testing.T) {
 	t.Parallel()
 	url := parked(t)
-	e := command(t, "dead-letters", "show", "stock", "0", "3", "--database-url", url, "-o", "json")
+	show := func(offset string) ended {
+		return command(t, "dead-letters", "show", "stock", "0", offset, "--database-url", url, "-o", "json")
+	}
+	e := show("3")
 	l := decoded[shownLetter](t, e)
-	if string(l.Value.Base64) != "\"a\xff\"" || l.Value.Text != nil || *l.ErrorPosition != 2 || string(l.Key.Base64) != "\xff" {
+	if string(l.Value.Base64) != "\"a\xff\"" || l.Value.Text != nil || *l.ErrorPosition != 2 ||
+		string(l.Key.Base64) != "\xff" {
 		t.Errorf("%s", e.stdout)
 	}
-	if len(l.Headers) != 2 || *l.Headers[0].Key.Text != "h1" || l.Headers[0].Value != nil || string(l.Headers[1].Key.Base64) != "\xfe" {
+	if len(l.Headers) != 2 || *l.Headers[0].Key.Text != "h1" || l.Headers[0].Value != nil ||
+		string(l.Headers[1].Key.Base64) != "\xfe" {
 		t.Errorf("%s", e.stdout)
 	}
-	text := decoded[shownLetter](t, command(t, "dead-letters", "show", "stock", "0", "1", "--database-url", url, "-o", "json"))
+	text := decoded[shownLetter](t, show("1"))
 	if *text.Value.Text != `{"a":x}` || text.Key == nil || text.RecordTime == nil {
 		t.Errorf("%+v", text)
 	}

@@ -93,6 +93,22 @@ func (s *service) stop() int {
 	return s.status
 }
 
+// wait returns the exit status of a service that ends by itself.
+func (s *service) wait(t *testing.T) int {
+	t.Helper()
+	testenv.Eventually(t, waitingTime, "the service ends by itself", s.ended)
+	return s.status
+}
+
+func (s *service) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // address is where the service answers health checks.
 func (s *service) address(t *testing.T) (address string) {
 	t.Helper()

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
+	"onhand/internal/cliout"
 	"onhand/internal/health"
 )
 
@@ -29,7 +30,7 @@ func (healthcheckCmd) Help() string {
 Examples:
 
   onhand healthcheck
-  onhand healthcheck --listen 127.0.0.1:9090`
+  onhand healthcheck --listen 127.0.0.1:9090 -o json`
 }
 
 func (c *healthcheckCmd) settings(p *problems) { p.address("listen", c.Listen, 1) }
@@ -41,16 +42,20 @@ func (c *healthcheckCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("ask whether onhand is ready: %w", err)
 	}
-	if answer.Ready {
-		con.say("ready")
-		return nil
+	err = con.out.Print(answer, func(t *cliout.Grid) {
+		if answer.Ready {
+			t.Row("ready")
+			return
+		}
+		t.Row("not ready")
+		for _, part := range slices.Sorted(maps.Keys(answer.Reasons)) {
+			t.Text("%s: %s", part, answer.Reasons[part])
+		}
+	})
+	if err == nil && !answer.Ready {
+		err = &ExitError{Status: exitFailed}
 	}
-	var reasons []string
-	for part, reason := range answer.Reasons {
-		reasons = append(reasons, part+": "+reason)
-	}
-	slices.Sort(reasons)
-	return fmt.Errorf("not ready: %s", strings.Join(reasons, "; "))
+	return err
 }
 
 func askReady(ctx context.Context, url string) (answer health.Answer, err error) {

@@ -25,6 +25,10 @@ func TestHealthcheckSaysWhatRunningServiceSays(t *testing.T) {
 	check().expect(t, exitDone, "ready")
 	board.Set(health.Database, errors.New("connection refused"))
 	check().expect(t, exitFailed, "database: connection refused")
+	answer := decoded[health.Answer](t, command(t, "healthcheck", "--listen", server.Address(), "-o", "json"))
+	if answer.Ready || answer.Reasons[health.Database] != "connection refused" {
+		t.Errorf("as JSON: %+v", answer)
+	}
 
 	stop()
 	if err := <-served; err != nil {

@@ -25,8 +25,8 @@ func (migrateCmd) Help() string {
 type migrateUpCmd struct{ databaseFlags }
 
 func (migrateUpCmd) Help() string {
-	return `Creates the schema first when it does not exist. The database URL must lead to Postgres itself, or to a pooler in
-session mode: the lock that keeps two migrations apart lives in the session.
+	return `Creates the schema first when it does not exist. The database URL must lead to Postgres itself,
+or to a pooler in session mode: the lock that keeps two migrations apart lives in the session.
 
 Examples:
 
@@ -61,7 +61,8 @@ func (c *migrateDownCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	if migrations.Applied(states) == 1 && !c.DropData {
-		return refused("this would drop every table of schema %q and all stock in it: say --drop-data if that is meant", c.schema)
+		return refused("this would drop every table of schema %q and all stock in it: say --drop-data if that is meant",
+			c.schema)
 	}
 	if err := migrations.Down(ctx, c.DatabaseURL, c.Schema); err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 	"onhand/offsets"
 )
 
-var errNoPosition = errors.New("no position is stored for that: no member has ever claimed it (see `onhand offsets show`)")
+var errNoPosition = errors.New(
+	"no position is stored for that: no member has ever claimed it (see `onhand offsets show`)")
 
 // partitionArgs name the partition that is changed, and who changes it why.
 type partitionArgs struct {
@@ -126,8 +127,10 @@ func (a *partitionArgs) facts(ctx context.Context) (*logFacts, error) {
 
 // otherLog says whether the stored position is about a log that is no more: the topic was created again.
 func (f *logFacts) otherLog(row offsets.Row) bool {
-	if row.HaltReason != nil && (*row.HaltReason == offsets.HaltTopicRecreated || *row.HaltReason == offsets.HaltLogRegrown) {
-		return true
+	if row.Halted() {
+		if r := *row.HaltReason; r == offsets.HaltTopicRecreated || r == offsets.HaltLogRegrown {
+			return true
+		}
 	}
 	return f != nil && f.topicID != nil && row.TopicID != nil && *f.topicID != *row.TopicID
 }

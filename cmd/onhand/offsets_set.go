@@ -19,9 +19,9 @@ type offsetsSetCmd struct {
 }
 
 func (offsetsSetCmd) Help() string {
-	return `Forward, the records in between are never read; they count as jumped. Backward, the partition begins a new incarnation
-there, with counters from zero; events that were applied before count as duplicates. Either way it is no longer halted,
-and a member that holds the partition loses it and claims it anew.
+	return `Forward, the records in between are never read; they count as jumped. Backward, the partition begins
+a new incarnation there, with counters from zero; events that were applied before count as duplicates. Either way it
+is no longer halted, and a member that holds the partition loses it and claims it anew.
 
 Refused while a member is at work on a partition that is not halted, unless --force says so: stop the member, or find
 out first why the position is wrong.

@@ -20,7 +20,8 @@ func TestOffsetsShowTellsEverythingAboutAPartition(t *testing.T) {
 	show().expect(t, exitDone, s.topic, "HALTED", "parked_storm", "for a test")
 	show(s.topic, "0").expect(t, exitDone, "of these parked  2")
 	rows := decoded[[]map[string]any](t, show(s.topic, "-o", "json"))
-	if len(rows) != 1 || rows[0]["next"] != 4.0 || rows[0]["storm_seen"] != 3.0 || rows[0]["halt_reason"] != "parked_storm" {
+	if len(rows) != 1 || rows[0]["next"] != 4.0 || rows[0]["storm_seen"] != 3.0 ||
+		rows[0]["halt_reason"] != "parked_storm" {
 		t.Errorf("%v", rows)
 	}
 	show(s.topic, "7").expect(t, exitFailed, "no position is stored")
@@ -53,11 +54,13 @@ func TestResumeBeginsANewIncarnationOnALogThatIsAnotherOne(t *testing.T) {
 			execute(t, s.pool, `update offsets set topic_id = $1, token = $1, owner = 'm'`, uuid.New())
 			s.halt(reason)
 			deleteRecords(t, s.topic, 2)
-			command(t, "offsets", "resume", s.topic, "0", "--database-url", s.url, "--because", "x").expect(t, exitUsage, "--brokers")
+			command(t, "offsets", "resume", s.topic, "0", "--database-url", s.url, "--because", "x").
+				expect(t, exitUsage, "--brokers")
 			s.as("resume", s.topic, "0").expect(t, exitDone)
 			s.expectRow("incarnation 2, 2 to 2, applied 0, jumped 0, running, window 0, hash 0")
 			s.expectAction("offsets resume " + s.topic + " 0: 1/4 to 2/2")
-			if id := query[uuid.UUID](t, s.pool, `select topic_id from offsets where token is null and owner is null`); id != topicID(t, s.topic) {
+			id := query[uuid.UUID](t, s.pool, `select topic_id from offsets where token is null and owner is null`)
+			if id != topicID(t, s.topic) {
 				t.Errorf("the row is about topic %s", id)
 			}
 		})
@@ -70,7 +73,8 @@ func TestResumeIsRefusedWhereItWouldStopAgain(t *testing.T) {
 	s.as("resume", s.topic, "0").expect(t, exitRefused, "is not halted")
 	s.halt(offsets.HaltBelowLogStart)
 	deleteRecords(t, s.topic, 6)
-	s.as("resume", s.topic, "0").expect(t, exitRefused, "next is 4 and the log has 6 to 10", "offsets set "+s.topic+" 0 oldest")
+	s.as("resume", s.topic, "0").
+		expect(t, exitRefused, "next is 4 and the log has 6 to 10", "offsets set "+s.topic+" 0 oldest")
 	execute(t, s.pool, `update offsets set next = 11, applied = 11, halt_reason = 'beyond_log_end'`)
 	s.as("resume", s.topic, "0").expect(t, exitRefused, "next is 11")
 	s.as("resume", s.topic, "1").expect(t, exitFailed)
@@ -121,8 +125,11 @@ func TestSetStaysWithinTheLogUnlessForced(t *testing.T) {
 	s.expectNoAction()
 	s.as("set", s.topic, "0", "11", "--force").expect(t, exitDone)
 	s.expectAction("offsets set " + s.topic + " 0 11 --force: 1/4 to 1/11")
-	command(t, "offsets", "set", s.topic, "0", "2", "--database-url", s.url, "--because", "x").expect(t, exitDone)
-	command(t, "offsets", "set", s.topic, "0", "oldest", "--database-url", s.url, "--because", "x").expect(t, exitUsage, "--brokers")
+	withoutBrokers := func(where string) ended {
+		return command(t, "offsets", "set", s.topic, "0", where, "--database-url", s.url, "--because", "x")
+	}
+	withoutBrokers("2").expect(t, exitDone)
+	withoutBrokers("oldest").expect(t, exitUsage, "--brokers")
 }
 
 func TestSetDoesNotMoveAPositionUnderAMemberAtWork(t *testing.T) {

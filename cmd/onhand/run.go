@@ -27,9 +27,10 @@ type runCmd struct {
 }
 
 func (runCmd) Help() string {
-	return `Joins the consumer group and applies events until it gets SIGTERM or SIGINT: then it finishes what is in hand and leaves.
-A second signal ends it at once, and that is safe too. It waits for a database or a broker that is away, and refuses to
-start (exit status 5) on a schema that does not fit this binary, or on a group that another database holds.
+	return `Joins the consumer group and applies events until it gets SIGTERM or SIGINT: then it finishes what is
+in hand and leaves. A second signal ends it at once, and that is safe too. It waits for a database or a broker that is
+away, and refuses to start (exit status 5) on a schema that does not fit this binary, or on a group that another
+database holds.
 
 Examples:
 
@@ -49,7 +50,7 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 		Str("database", c.databaseFlags.config.ConnConfig.Database).Str("schema", c.schema).Msg("starting")
 
 	pool, err := newPool(ctx, c.databaseFlags.config, offsets.ApplicationName(c.cfg.Member),
-		int32(c.cfg.Lanes+spareConnections)) //nolint:gosec // at most 64 lanes
+		int32(c.cfg.Lanes+spareConnections))
 	if err != nil {
 		return err
 	}

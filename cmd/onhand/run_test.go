@@ -47,8 +47,7 @@ func TestRunAppliesEventsBecomesReadyAndEndsInOrder(t *testing.T) {
 func TestRunRefusesASchemaThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	s := start(t, serviceArgs(t, testenv.EmptyDatabase(t), testenv.Topic(t, 1))...)
-	<-s.done
-	if s.status != exitRefused || !strings.Contains(s.output.String(), "run `onhand migrate up`") {
+	if s.wait(t) != exitRefused || !strings.Contains(s.output.String(), "run `onhand migrate up`") {
 		t.Errorf("ended with %d: %s", s.status, s.output.String())
 	}
 }
@@ -58,8 +57,7 @@ func TestRunFailsAtOnceWhenTheDatabaseSaysNo(t *testing.T) {
 	args := serviceArgs(t, testenv.Database(t), testenv.Topic(t, 1))
 	args[1] = strings.Replace(args[1], "/postgres?", "/nosuchdatabase?", 1)
 	s := start(t, args...)
-	<-s.done
-	if s.status != exitFailed || !strings.Contains(s.output.String(), "3D000") {
+	if s.wait(t) != exitFailed || !strings.Contains(s.output.String(), "3D000") {
 		t.Errorf("ended with %d: %s", s.status, s.output.String())
 	}
 }
@@ -69,7 +67,8 @@ func TestRunWaitsForADatabaseThatIsAway(t *testing.T) {
 	s := start(t, serviceArgs(t, "postgres://u:s3cr3t@127.0.0.1:1/db?sslmode=disable", testenv.Topic(t, 1))...)
 	address := s.address(t)
 	testenv.Eventually(t, waitingTime, "it says that the database is away", func() bool {
-		return strings.Contains(command(t, "healthcheck", "--listen", address).stderr, "database: read schema version: failed to connect")
+		e := command(t, "healthcheck", "--listen", address)
+		return strings.Contains(e.stdout, "database: read schema version: failed to connect")
 	})
 	if status := s.stop(); status != exitDone || strings.Contains(s.output.String(), "s3cr3t") {
 		t.Errorf("ended with %d: %s", status, s.output.String())
@@ -83,7 +82,7 @@ func TestRunWaitsForABrokerThatIsAway(t *testing.T) {
 	s := start(t, args...)
 	address := s.address(t)
 	testenv.Eventually(t, waitingTime, "it says that the broker is away", func() bool {
-		return strings.Contains(command(t, "healthcheck", "--listen", address).stderr, "broker: connect to Kafka")
+		return strings.Contains(command(t, "healthcheck", "--listen", address).stdout, "broker: connect to Kafka")
 	})
 	if status := s.stop(); status != exitDone {
 		t.Errorf("ended with %d: %s", status, s.output.String())
@@ -95,8 +94,7 @@ func TestRunSaysWhenItsAddressIsTaken(t *testing.T) {
 	url, topic := testenv.Database(t), testenv.Topic(t, 1)
 	first := start(t, serviceArgs(t, url, topic)...)
 	second := start(t, append(serviceArgs(t, url, topic), "--listen", first.address(t))...)
-	<-second.done
-	if second.status != exitFailed || !strings.Contains(second.output.String(), "address already in use") {
+	if second.wait(t) != exitFailed || !strings.Contains(second.output.String(), "address already in use") {
 		t.Errorf("ended with %d: %s", second.status, second.output.String())
 	}
 }

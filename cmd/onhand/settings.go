@@ -94,12 +94,10 @@ func (p *problems) address(flag, text string, leastPort int) string {
 // Kafka's own rule for names of topics.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func (p *problems) topic(flag, text string) string {
+func (p *problems) topic(flag, text string) {
 	if !topicName.MatchString(text) || text == "." || text == ".." {
 		p.add(flag, "%q is not a topic's name: 1 to 249 of a-z A-Z 0-9 . _ -", text)
-		return ""
 	}
-	return text
 }
 
 const maxGroupBytes = 255
@@ -123,7 +121,7 @@ type toggle string
 func (toggle) IsBool() bool { return true }
 
 // Decode takes the text as it is; the bare flag means yes.
-func (t *toggle) Decode(ctx *kong.DecodeContext) error {
+func (t *toggle) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // kong's interface
 	if ctx.Scan.Peek().Type != kong.FlagValueToken {
 		*t = "true"
 		return nil

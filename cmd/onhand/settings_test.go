@@ -12,11 +12,11 @@ import (
 
 func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 	t.Parallel()
-	e := command(t, "run", "-o", "xml", "--log-level", "loud", "--log-format", "paper", "--database-url", "postgres://h:x/",
-		"--brokers", "nowhere", "--topic", "a b", "--topic", "same,same", "--group", "", "--outbox-topic", "same", "--listen",
-		"80", "--start", "now", "--unknown-kinds", "keep", "--allow-compacted=perhaps", "--session-timeout", "1s",
-		"--balance", "cooperative-sticky", "--isolation", "none", "--lanes", "0", "--max-batch", "1e3",
-		"--max-record-bytes", "1TB", "--memory", "1")
+	e := command(t, "run", "-o", "xml", "--log-level", "loud", "--log-format", "paper",
+		"--database-url", "postgres://h:x/", "--brokers", "nowhere", "--topic", "a b", "--topic", "same,same",
+		"--group", "", "--outbox-topic", "same", "--listen", "80", "--start", "now", "--unknown-kinds", "keep",
+		"--allow-compacted=perhaps", "--session-timeout", "1s", "--balance", "cooperative-sticky",
+		"--isolation", "none", "--lanes", "0", "--max-batch", "1e3", "--max-record-bytes", "1TB", "--memory", "1")
 	e.expect(t, exitUsage)
 	for _, flag := range []string{
 		"output", "log-level", "log-format", "database-url", "brokers", "topic", "group", "outbox-topic", "listen", "start",
@@ -35,7 +35,8 @@ func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 
 func TestMissingSettingsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
-	command(t, "run").expect(t, exitUsage, "--database-url (ONHAND_DATABASE_URL): is missing", "--brokers (ONHAND_BROKERS): is missing")
+	command(t, "run").expect(t, exitUsage,
+		"--database-url (ONHAND_DATABASE_URL): is missing", "--brokers (ONHAND_BROKERS): is missing")
 	command(t, "adopt").expect(t, exitUsage, "--database-url", "--brokers", "--because (ONHAND_BECAUSE): is missing")
 	command(t, "offsets", "resume", "t", "0", "--because", " ").expect(t, exitUsage, "--database-url", "--because")
 	command(t, "offsets", "set", "t", "0", "middle").expect(t, exitUsage, "--database-url", "--because", "<offset>")
@@ -77,7 +78,8 @@ func TestVariablesStandInForFlagsAndEmptyOnesForNothing(t *testing.T) {
 	t.Setenv("ONHAND_LANES", "many")
 	t.Setenv("ONHAND_MAX_BATCH", "")
 	t.Setenv("ONHAND_BROKERS", "")
-	e := command(t, "run", "--database-url", "postgres://h/db").expect(t, exitUsage, `--lanes (ONHAND_LANES): "many"`, "--brokers (ONHAND_BROKERS): is missing")
+	e := command(t, "run", "--database-url", "postgres://h/db").
+		expect(t, exitUsage, `--lanes (ONHAND_LANES): "many"`, "--brokers (ONHAND_BROKERS): is missing")
 	if strings.Contains(e.stderr, "max-batch") {
 		t.Errorf("an empty variable was taken for a setting: %s", e.stderr)
 	}

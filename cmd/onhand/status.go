@@ -21,8 +21,8 @@ type statusCmd struct {
 }
 
 func (statusCmd) Help() string {
-	return `Lag is measured against the last stable offset: what a read_committed reader can get to. Without Kafka the database's
-part is shown and lag is unknown.
+	return `Lag is measured against the last stable offset: what a read_committed reader can get to.
+Without Kafka the database's part is shown and lag is unknown.
 
 Examples:
 
@@ -81,7 +81,8 @@ func (c *statusCmd) Run(ctx context.Context, con *console) error {
 	return con.out.Print(report, report.table)
 }
 
-func (c *statusCmd) ranges(ctx context.Context, rows []offsets.Row) (map[kafkalog.TopicPartition]kafkalog.Range, error) {
+func (c *statusCmd) ranges(ctx context.Context, rows []offsets.Row,
+) (map[kafkalog.TopicPartition]kafkalog.Range, error) {
 	if len(c.Brokers) == 0 {
 		return nil, errors.New("no --brokers (ONHAND_BROKERS) given")
 	}

@@ -46,7 +46,8 @@ func TestStatusOfATopicThatIsGoneHasNoLag(t *testing.T) {
 	t.Parallel()
 	s := newStored(t)
 	execute(t, s.pool, `insert into offsets (topic, partition, start, next) values ('gone', 0, 0, 0)`)
-	report := decoded[statusReport](t, command(t, "status", "--database-url", s.url, "--brokers", testenv.Brokers(t)[0], "-o", "json"))
+	report := decoded[statusReport](t,
+		command(t, "status", "--database-url", s.url, "--brokers", testenv.Brokers(t)[0], "-o", "json"))
 	for _, p := range report.Partitions {
 		if known := p.Lag != nil; known != (p.Topic == s.topic) {
 			t.Errorf("%s: lag %v", p.Topic, p.Lag)

@@ -95,17 +95,25 @@ func testClient(t *testing.T) sarama.Client {
 	return client
 }
 
-// produceRecords writes n receipts for one SKU each to partition 0.
+// produceRecords writes n receipts, each for another SKU.
 func produceRecords(t *testing.T, topic string, n int) {
+	t.Helper()
+	events := make([]string, n)
+	for i := range events {
+		events[i] = fmt.Sprintf(`{"id":%q,"kind":"stock.received","sku":"SKU-%d","quantity":1}`, uuid.NewString(), i)
+	}
+	produce(t, topic, events)
+}
+
+func produce(t *testing.T, topic string, values []string) {
 	t.Helper()
 	producer, err := sarama.NewSyncProducerFromClient(testClient(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := make([]*sarama.ProducerMessage, n)
-	for i := range messages {
-		event := fmt.Sprintf(`{"id":%q,"kind":"stock.received","sku":"SKU-%d","quantity":1}`, uuid.NewString(), i)
-		messages[i] = &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(event)}
+	messages := make([]*sarama.ProducerMessage, len(values))
+	for i, value := range values {
+		messages[i] = &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(value)}
 	}
 	if err := producer.SendMessages(messages); err != nil {
 		t.Fatal(err)

@@ -97,8 +97,8 @@ func waitForInstallation(ctx context.Context, cfg Config, pool *pgxpool.Pool, bo
 	return own, err
 }
 
-// watchGroup ends the service with the guard's no when another installation turns up in the group: two that begin at the
-// same moment find no trace of each other. That the broker is away is the consumer's to say.
+// watchGroup ends the service with the guard's no when another installation turns up in the group: two that begin at
+// the same moment find no trace of each other. That the broker is away is the consumer's to say.
 func watchGroup(ctx context.Context, cfg Config, own installation.Installation) error {
 	for pause := firstGroupCheck; sleep(ctx, pause); pause = cfg.CheckEvery {
 		k, err := kafkaSide(ctx, cfg)

@@ -10,7 +10,8 @@ var (
 	// URL parameters end at the next &.
 	queryPassword = regexp.MustCompile(`(?i)([?&](?:ssl)?password=)[^&\s]*`)
 	// Keyword/value: quoted (an unbalanced quote reaches to the end), or up to a space that no backslash escapes.
-	keywordPassword = regexp.MustCompile(`(?i)(^|[^?&\w])((?:ssl)?password\s*=\s*)(?:'(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\'])(?:\\.|[^\s\\])*)`)
+	keywordPassword = regexp.MustCompile(`(?i)(^|[^?&\w])((?:ssl)?password\s*=\s*)` +
+		`(?:'(?:\\.|[^'\\])*(?:'|$)|(?:\\.|[^\s\\'])(?:\\.|[^\s\\])*)`)
 )
 
 // Redact hides passwords in text that may hold a connection string in either form, or several. It rather hides too

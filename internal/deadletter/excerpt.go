@@ -19,8 +19,8 @@ const (
 	caret        = "^" // stands under the byte at which reading stopped
 )
 
-// Text is value as text with what a terminal must not see escaped, and under it a caret at the error; ok is false if the
-// value is not UTF-8. It shows the error's surroundings, or the whole value with full. No position, no caret.
+// Text is value as text with what a terminal must not see escaped, and under it a caret at the error; ok is false if
+// the value is not UTF-8. It shows the error's surroundings, or the whole value with full. No position, no caret.
 func Text(value []byte, position *int32, full bool) (text string, ok bool) {
 	if !utf8.Valid(value) {
 		return "", false

@@ -17,9 +17,9 @@ const unknownEpoch = -1
 // markAttempts bounds how often a coordinator that has moved is looked for.
 const markAttempts = 3
 
-// MarkGroup commits positions to i's group, each carrying i's metadata. It is ErrGuard while the group has members, also
-// when there is nothing to commit. If a partition of a deleted topic is among them, it is left out: its offsets went
-// with it.
+// MarkGroup commits positions to i's group, each carrying i's metadata. It is ErrGuard while the group has members,
+// also when there is nothing to commit. If a partition of a deleted topic is among them, it is left out: its offsets
+// went with it.
 func MarkGroup(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {
 	var err error
 	for range markAttempts {
@@ -60,7 +60,8 @@ func emptyGroup(client sarama.Client, group string) error {
 }
 
 func hasMembers(group string) error {
-	return fmt.Errorf("%w: the consumer group %s has members: stop all of them first", ErrGuard, group)
+	return fmt.Errorf("%w: the consumer group %s has members: stop all of them first (one that was killed "+
+		"counts until its session times out)", ErrGuard, group)
 }
 
 func markOnce(client sarama.Client, i Installation, positions map[kafkalog.TopicPartition]int64) error {

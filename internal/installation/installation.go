@@ -25,7 +25,7 @@ var ErrGuard = errors.New("refusing to start")
 // Installation is one database and the group whose positions it keeps.
 type Installation struct {
 	ID               uuid.UUID `json:"id"`
-	SystemIdentifier int64     `json:"system_identifier,string"` // of the Postgres cluster; survives a failover to a standby
+	SystemIdentifier int64     `json:"system_identifier,string"` // of the Postgres cluster; a standby has the same
 	Database         string    `json:"database"`
 	ClusterID        string    `json:"cluster_id"` // of Kafka; empty = the brokers have none
 	Group            string    `json:"group"`

@@ -54,7 +54,8 @@ func TestAnotherGroupOrClusterOrDatabaseIsRefused(t *testing.T) {
 	first := ensure(t, pool, here)
 
 	refuses(t, pool, installation.Kafka{ClusterID: "cluster-1", Group: "other"}, "consumer group was stock and is other")
-	refuses(t, pool, installation.Kafka{ClusterID: "cluster-2", Group: "stock"}, "Kafka cluster was cluster-1 and is cluster-2")
+	refuses(t, pool, installation.Kafka{ClusterID: "cluster-2", Group: "stock"},
+		"Kafka cluster was cluster-1 and is cluster-2")
 	if own := ensure(t, pool, installation.Kafka{Group: "stock"}); own.ID != first.ID {
 		t.Error("a broker without a cluster id is another installation")
 	}
@@ -96,7 +97,8 @@ func TestAdoptKeepsTheIdentityWhenOnlyKafkaChanged(t *testing.T) {
 	}
 	refuses(t, pool, here, "onhand adopt")
 	var actor, because, before, after string
-	err := pool.QueryRow(t.Context(), `select actor, because, before ->> 'group', after ->> 'group' from operator_actions`).
+	err := pool.QueryRow(t.Context(), `
+select actor, because, before ->> 'group', after ->> 'group' from operator_actions`).
 		Scan(&actor, &because, &before, &after)
 	if err != nil || actor != "someone@here" || because != "moved" || before != "stock" || after != "other" {
 		t.Errorf("recorded: %s because %s, %s to %s, %v", actor, because, before, after, err)
@@ -130,7 +132,8 @@ func TestAdoptChangesNothingWhenTheGroupCannotBeTaken(t *testing.T) {
 	}
 	ensure(t, pool, here)
 	var actions int
-	if err := pool.QueryRow(t.Context(), "select count(*) from operator_actions").Scan(&actions); err != nil || actions != 0 {
+	err = pool.QueryRow(t.Context(), "select count(*) from operator_actions").Scan(&actions)
+	if err != nil || actions != 0 {
 		t.Errorf("%d actions are recorded, %v", actions, err)
 	}
 }
