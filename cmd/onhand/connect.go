@@ -35,7 +35,8 @@ func openDatabase(ctx context.Context, f *databaseFlags) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// newPool opens no connection yet. What the URL says of a pool's size and of timeouts stays.
+// newPool opens no connection yet. What the URL says of timeouts and of the least number of connections stays; the most
+// is what the command needs.
 func newPool(ctx context.Context, cfg *pgxpool.Config, name string, connections int32) (*pgxpool.Pool, error) {
 	cfg = cfg.Copy()
 	cfg.ConnConfig.RuntimeParams["application_name"] = name
