@@ -21,16 +21,17 @@ type demoCmd struct {
 	Events      string `default:"60000" placeholder:"N" env:"ONHAND_EVENTS" help:"Records to feed (${default})."`
 	Kills       string `default:"5" placeholder:"N" env:"ONHAND_KILLS" help:"How often the service is killed meanwhile (${default})."`
 	Seed        string `placeholder:"N" env:"ONHAND_SEED" help:"The same seed feeds the same events and kills at the same points (random)."`
-	Keep        bool   `env:"ONHAND_KEEP" help:"Leave everything running at the end, until Ctrl-C, and say how to look at it."`
+	Keep        toggle `env:"ONHAND_KEEP" help:"Leave everything running at the end, until Ctrl-C, and say how to look at it."`
 
 	events, kills int
 	seed          uint64
+	keep          bool
 }
 
 func (demoCmd) Help() string {
-	return `Starts a Kafka-protocol broker inside this process, a private Postgres and the real service, feeds it, kills it with
-SIGKILL again and again while events flow, and then counts everything again. Takes less than a minute; nothing is left
-behind. The exit status is 0 when nothing was lost or doubled, and 3 when something was.
+	return `Starts a Kafka-protocol broker inside this process, a private Postgres and the real service, feeds it,
+kills it with SIGKILL again and again while events flow, and then counts everything again. Takes less than a minute;
+nothing is left behind. The exit status is 0 when nothing was lost or doubled, and 3 when something was.
 
 Examples:
 
@@ -44,6 +45,7 @@ func (f *demoCmd) settings(p *problems) {
 	f.events = p.number("events", f.Events, 1000, 10_000_000)
 	f.kills = p.number("kills", f.Kills, 0, 20)
 	f.seed = p.seed(f.Seed)
+	f.keep = p.toggle("keep", f.Keep)
 	if strings.TrimSpace(f.DatabaseURL) == "" {
 		f.DatabaseURL = ""
 		return
@@ -56,7 +58,7 @@ func (f *demoCmd) settings(p *problems) {
 // seed reads a seed; an empty text draws one.
 func (p *problems) seed(text string) uint64 {
 	if text == "" {
-		return rand.Uint64() //nolint:gosec // any number does
+		return rand.Uint64()
 	}
 	seed, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
@@ -87,7 +89,7 @@ func (f *demoCmd) Run(ctx context.Context, con *console) (err error) {
 	if err := con.out.Print(result, func(t *cliout.Grid) { demoRows(t, &result) }); err != nil {
 		return err
 	}
-	if f.Keep {
+	if f.keep {
 		con.say("\n%s\n\nCtrl-C ends and removes all of it.", howToLook(d))
 		if err := d.Wait(ctx); err != nil {
 			return err

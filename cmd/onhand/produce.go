@@ -113,7 +113,7 @@ func (f *produceCmd) Run(ctx context.Context, con *console) (err error) {
 	}
 	defer func() { err = errors.Join(err, sender.Close()) }()
 
-	partitions, created, err := sender.EnsureTopic(ctx, int32(f.partitions)) //nolint:gosec // at most 10,000
+	partitions, created, err := sender.EnsureTopic(ctx, int32(f.partitions))
 	if err != nil {
 		return err
 	}

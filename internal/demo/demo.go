@@ -57,7 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Demo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the demo: %w", err)
 	}
-	d := &Demo{cfg: cfg, dir: dir, rng: rand.New(rand.NewPCG(cfg.Seed, 1))} //nolint:gosec // not for secrets
+	d := &Demo{cfg: cfg, dir: dir, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

@@ -92,8 +92,10 @@ func TestKillsLoseAndDoubleNothingAndTheRecountSeesEachCorruption(t *testing.T) 
 		{`insert into stock select tenant, 'SKU-none', location, on_hand, reserved, version, backorder, backorder_limit,
 		    last_topic, last_partition from stock limit 1`, Recount{Wrong: 2}},
 		{`delete from movements where event_id = (select max(event_id) from movements)`, Recount{Lost: 1, Wrong: 2}},
-		{`delete from inbox where event_id = (select min(event_id) from inbox where outcome = 'applied')`,
-			Recount{Lost: 2, Wrong: 2}},
+		{
+			`delete from inbox where event_id = (select min(event_id) from inbox where outcome = 'applied')`,
+			Recount{Lost: 2, Wrong: 2},
+		},
 		{`insert into movements select tenant, sku, location, version + 1000000, delta, on_hand, kind, event_id,
 		    event_source from movements limit 3`, Recount{Lost: 2, Doubled: 3, Wrong: 2}},
 	} {

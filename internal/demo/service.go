@@ -44,7 +44,7 @@ func (s *service) start() error {
 	if err != nil {
 		return fmt.Errorf("start the service: %w", err)
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the child writes to a copy of it
 	cmd := exec.Command(s.binary, "run", "--session-timeout", sessionTimeout, "--listen", "127.0.0.1:0")
 	cmd.Env, cmd.Stdout, cmd.Stderr = s.env, log, log
 	if s.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
@@ -75,7 +75,11 @@ func (s *service) stop() error {
 }
 
 func (s *service) unexpectedEnd() error {
-	return fmt.Errorf("the service ended by itself (%v); its log ends:\n%s", s.process.Err(), tail(s.logPath))
+	ended := "exit status 0"
+	if err := s.process.Err(); err != nil {
+		ended = err.Error()
+	}
+	return fmt.Errorf("the service ended by itself (%s); its log ends:\n%s", ended, tail(s.logPath))
 }
 
 // once runs another command of onhand to its end.

@@ -16,7 +16,7 @@ func (c *Cluster) initialize(ctx context.Context) error {
 	if err := os.WriteFile(passwordFile, []byte(c.password), 0o600); err != nil {
 		return fmt.Errorf("write the password: %w", err)
 	}
-	defer os.Remove(passwordFile)
+	defer os.Remove(passwordFile) //nolint:errcheck // it goes with the cluster at the latest
 	if err := c.owner.take(passwordFile); err != nil {
 		return fmt.Errorf("write the password: %w", err)
 	}

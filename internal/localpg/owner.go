@@ -1,6 +1,7 @@
 package localpg
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -32,7 +33,7 @@ func chooseOwner() (*owner, error) {
 		return &owner{uid: uint32(uid), gid: uint32(gid)}, nil
 	}
 	// A bare number will not do: initdb looks its own user up by name.
-	return nil, fmt.Errorf("the server refuses to run as root, and there is no account postgres or nobody to run it as")
+	return nil, errors.New("the server refuses to run as root, and there is no account postgres or nobody to run it as")
 }
 
 func (o *owner) attr() *syscall.SysProcAttr {

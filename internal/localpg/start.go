@@ -39,8 +39,11 @@ func freePort() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err = errors.Join(err, l.Close()); err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	return strconv.Atoi(port)
 }
 
 // Start starts a stopped server on its old port and returns once it takes connections. It fails after 30 s, when ctx is
@@ -54,7 +57,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the server writes to a copy of it
 
 	cmd := exec.Command(filepath.Join(c.bin, "postgres"), "-D", c.data(),
 		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(c.port), "-c", "unix_socket_directories=",
@@ -77,6 +80,8 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return nil
 }
 
+var errEnded = errors.New("the server ended by itself")
+
 // ready waits until the server takes connections.
 func (c *Cluster) ready(ctx context.Context) error {
 	const between = 20 * time.Millisecond
@@ -86,7 +91,7 @@ func (c *Cluster) ready(ctx context.Context) error {
 		// The wait for the process comes first: a stranger on the same port would answer too.
 		select {
 		case <-c.server.Done():
-			return fmt.Errorf("it ended (%v)", c.server.Err())
+			return errors.Join(errEnded, c.server.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %w", ctx.Err())
 		case <-tick.C:

@@ -100,7 +100,7 @@ func New(cfg Config) (*Generator, error) {
 	cfg = cfg.withDefaults()
 	g := &Generator{
 		cfg:     cfg,
-		rng:     rand.New(rand.NewPCG(cfg.Seed, 0)), //nolint:gosec // not for secrets
+		rng:     rand.New(rand.NewPCG(cfg.Seed, 0)),
 		stocked: make([]bool, cfg.SKUs),
 	}
 	if cfg.Skew != 0 {
@@ -151,7 +151,7 @@ func (g *Generator) stamp(e *event) {
 
 func (g *Generator) drawSKU() int {
 	if g.zipf != nil {
-		return int(g.zipf.Uint64()) //nolint:gosec // below SKUs
+		return int(g.zipf.Uint64())
 	}
 	return g.rng.IntN(g.cfg.SKUs)
 }

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,8 +54,8 @@ func config() *sarama.Config {
 	return c
 }
 
-// Send makes and sends n records at the given pace, and returns when all are in the log. When ctx is cancelled or a record
-// fails it stops feeding, waits up to 10 s for those on their way, and returns the reason.
+// Send makes and sends n records at the given pace, and returns when all are in the log. When ctx is cancelled or a
+// record fails it stops feeding, waits up to 10 s for those on their way, and returns the reason.
 func (s *Sender) Send(ctx context.Context, g *Generator, n int, pace Pace) error {
 	producer, err := sarama.NewAsyncProducerFromClient(s.client)
 	if err != nil {
@@ -63,30 +64,42 @@ func (s *Sender) Send(ctx context.Context, g *Generator, n int, pace Pace) error
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 
+	var unsettled sync.WaitGroup
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		s.collect(producer, stop)
+		s.collect(producer, &unsettled, stop)
 	}()
-	s.feed(ctx, producer.Input(), g, n, pace)
-	producer.AsyncClose()
+	s.feed(ctx, producer.Input(), &unsettled, g, n, pace)
+	settled := make(chan struct{})
+	go func() {
+		unsettled.Wait()
+		close(settled)
+	}()
 
 	// Under cancellation the brokers may be gone: sarama's own retries would take minutes to give up.
 	var timeout <-chan time.Time
 	cancelled := ctx.Done()
 	for {
 		select {
-		case <-drained:
+		case <-settled:
+			// Not earlier: a producer that is closing fails what it was about to try again.
+			producer.AsyncClose()
+			<-drained
 			return context.Cause(ctx)
 		case <-cancelled:
 			cancelled, timeout = nil, time.After(drainTimeout)
 		case <-timeout:
+			producer.AsyncClose()
 			return fmt.Errorf("%w; what was on its way then is in doubt", context.Cause(ctx))
 		}
 	}
 }
 
-func (s *Sender) feed(ctx context.Context, input chan<- *sarama.ProducerMessage, g *Generator, n int, pace Pace) {
+// feed hands over records until there are n or ctx ends. Each one handed over is unsettled until collect hears of it.
+func (s *Sender) feed(
+	ctx context.Context, input chan<- *sarama.ProducerMessage, unsettled *sync.WaitGroup, g *Generator, n int, pace Pace,
+) {
 	for i := range n {
 		if !pace(ctx, i) {
 			return
@@ -96,16 +109,18 @@ func (s *Sender) feed(ctx context.Context, input chan<- *sarama.ProducerMessage,
 		if r.Value != nil { // else a tombstone: an encoder of no bytes would send an empty value
 			m.Value = sarama.ByteEncoder(r.Value)
 		}
+		unsettled.Add(1)
 		select {
 		case input <- m:
 		case <-ctx.Done():
+			unsettled.Done()
 			return
 		}
 	}
 }
 
 // collect counts what is in the log until the producer closes, and calls stop at the first failure.
-func (s *Sender) collect(producer sarama.AsyncProducer, stop context.CancelCauseFunc) {
+func (s *Sender) collect(producer sarama.AsyncProducer, unsettled *sync.WaitGroup, stop context.CancelCauseFunc) {
 	successes, failures := producer.Successes(), producer.Errors()
 	for successes != nil || failures != nil {
 		select {
@@ -114,13 +129,16 @@ func (s *Sender) collect(producer sarama.AsyncProducer, stop context.CancelCause
 				successes = nil
 				continue
 			}
-			s.written[m.Metadata.(Class)].Add(1)
+			class, _ := m.Metadata.(Class) // feed set it
+			s.written[class].Add(1)
+			unsettled.Done()
 		case failure, open := <-failures:
 			if !open {
 				failures = nil
 				continue
 			}
 			stop(fmt.Errorf("write to topic %s: %w", s.topic, failure.Err))
+			unsettled.Done()
 		}
 	}
 }
