@@ -48,21 +48,27 @@ func createTopic(t testing.TB, brokers []string, partitions int32, config map[st
 		if err := admin.CreateTopic(name, &detail, false); err != nil {
 			return fmt.Errorf("create topic: %w", err)
 		}
-		Eventually(t, topicTimeout, "every partition of the new topic has a leader", func() bool {
-			topics, err := admin.DescribeTopics([]string{name})
-			return err == nil && len(topics) == 1 && ready(topics[0], partitions)
+		Eventually(t, topicTimeout, "every partition of the new topic has a leader that knows it", func() bool {
+			return ready(admin, name, partitions)
 		})
 		return nil
 	})
 	return name
 }
 
-func ready(topic *sarama.TopicMetadata, partitions int32) bool {
-	if !errors.Is(topic.Err, sarama.ErrNoError) || len(topic.Partitions) != int(partitions) {
+// ready does not go by the metadata: a broker may name itself the leader a moment before it acts as one. Asked for the
+// end of a log, it has to.
+func ready(admin sarama.ClusterAdmin, topic string, partitions int32) bool {
+	ends := make(map[int32]int64, partitions)
+	for partition := range partitions {
+		ends[partition] = sarama.OffsetNewest
+	}
+	answers, err := admin.ListOffsets(map[string]map[int32]int64{topic: ends}, nil)
+	if err != nil || len(answers[topic]) != len(ends) {
 		return false
 	}
-	for _, partition := range topic.Partitions {
-		if !errors.Is(partition.Err, sarama.ErrNoError) || partition.Leader < 0 {
+	for _, answer := range answers[topic] {
+		if !errors.Is(answer.Err, sarama.ErrNoError) {
 			return false
 		}
 	}
