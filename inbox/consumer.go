@@ -128,15 +128,18 @@ func (c *Consumer) State() State { return c.health.snapshot() }
 // the group and returns nil. Faults of the broker and of the database are waited out (I8); only a configuration that
 // Kafka's client refuses is an error.
 func (c *Consumer) Run(ctx context.Context) error {
-	client, err := c.connect(ctx)
-	if err != nil {
+	client, err := c.connect(ctx, c.saramaConfig())
+	if err != nil || client == nil {
 		return err
 	}
-	if client == nil {
-		return nil
-	}
 	defer func() { _ = client.Close() }()
-	log, err := kafkalog.NewReader(client)
+	// What asks about topics has connections of its own: on the group's an answer waits behind the fetches.
+	asking, err := c.connect(ctx, kafkalog.Config(c.cfg.Member, c.cfg.SessionTimeout))
+	if err != nil || asking == nil {
+		return err
+	}
+	defer func() { _ = asking.Close() }()
+	log, err := kafkalog.NewReader(asking)
 	if err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
@@ -167,8 +170,7 @@ func (c *Consumer) newLane(d *dispatcher, simple Handler, batches func() BatchHa
 }
 
 // connect waits for a broker to answer; nil without an error means that ctx ended first.
-func (c *Consumer) connect(ctx context.Context) (sarama.Client, error) {
-	config := c.saramaConfig()
+func (c *Consumer) connect(ctx context.Context, config *sarama.Config) (sarama.Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}

@@ -29,7 +29,7 @@ func TestABatchIsTwoRoundTrips(t *testing.T) {
 	r := newRelay(t, w.databaseAddress())
 	var loads atomic.Int64
 	cfg := w.config()
-	cfg.Pool, cfg.Lanes, cfg.MaxBatch = w.through(r), 1, 10
+	cfg.Pool, cfg.Lanes, cfg.MaxBatch, cfg.CheckEvery = w.through(r), 1, 10, time.Hour
 	cfg.NewBatch = func() BatchHandler { return counting{loads: &loads} }
 	w.start(cfg)
 	w.send(0, numbered("warm", 50, "apple")...) // statements are prepared once a connection
