@@ -23,11 +23,18 @@ def test_frozen_member_is_fenced_and_rejoins(installation: Installation):
         frozen = installation.start()
         feed(100)
         installation.await_caught_up()
-        feed(300)
-        frozen.freeze()  # with records read and not yet applied, or in the middle of a batch
+        with installation.database.connect(autocommit=False) as holder:
+            # Somebody holds the rows, so the member is in the middle of batches that it cannot finish.
+            holder.execute("select 1 from stock for update")
+            feed(300)
+            installation.await_true(lambda: waits_for_locks(installation), "a batch in hand")
+            frozen.freeze()
+            heir = installation.start()
+            installation.await_shared()
+            holder.rollback()
         feed(100)
-        heir = installation.start()
         installation.await_caught_up()
+        # Thawed, it first goes on with what it has in hand: all of that is long done.
         frozen.thaw()
         feed(200)
         installation.await_shared()
@@ -38,6 +45,13 @@ def test_frozen_member_is_fenced_and_rejoins(installation: Installation):
         feed(50)
         installation.check()
         assert frozen.running()
+
+
+def waits_for_locks(installation: Installation) -> bool:
+    """Whether a transaction waits for a row that somebody holds."""
+    waiting = """select count(*) from pg_locks waits join pg_locks mine using (pid)
+                 where not waits.granted and mine.relation = to_regclass('stock')"""
+    return installation.database.value(waiting) > 0
 
 
 def test_orderly_shutdown_is_quick_and_leaves_kafka_up_to_date(installation: Installation):

@@ -84,12 +84,13 @@ def test_offset_not_committed_before_db_write(installation: Installation, hindra
         with hindrance(installation):
             feed(50)
             _await_attempt(installation, hindrance)
+            sampler.look(60)  # as long as it takes a careless one to write to Kafka what it has read
             members[0].kill()
             members[0] = installation.start()
             feed(50)
-            # The heir has read the records too, which is when a careless one would commit what it has read.
             installation.await_shared()
             _await_attempt(installation, hindrance)
+            sampler.look(60)
             members[1].terminate()
             assert members[1].wait(30) == 0, "it can still be shut down"
             sampler.check()

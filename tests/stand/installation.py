@@ -44,6 +44,10 @@ class Installation:
     def new_feed(self) -> Feed:
         return Feed(self._servers.brokers)
 
+    @property
+    def brokers(self) -> str:
+        return self._servers.brokers
+
     def topic(self, partitions: int, **config: str) -> str:
         """Make a topic that members started from now on subscribe to."""
         name = f"{self.group}.{len(self.names)}"
@@ -71,7 +75,7 @@ class Installation:
         return started
 
     def await_shared(self, within: float = 60) -> None:
-        """Return when the members that run now, and nobody else, hold all partitions, each of them some."""
+        """Return when the members that run and are not frozen, and nobody else, hold all partitions, each some."""
         places = self.topics.places(self.names)
 
         def shared() -> bool:
@@ -81,7 +85,7 @@ class Installation:
             # An owner's name is host, process id and something random.
             holders = {int(owner.split("-")[-2]) for owner in owners if owner}
             return (len(rows) == len(places) and None not in owners
-                    and holders == {member.pid for member in self.members if member.running()})
+                    and holders == {member.pid for member in self.members if member.running() and not member.frozen})
         until(shared, within=within, what="the members to share the partitions", every=0.2)
 
     def check_running(self) -> None:

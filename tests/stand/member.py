@@ -14,6 +14,7 @@ class Member:
 
     def __init__(self, command: list[str], environment: dict[str, str], name: str, log: Path):
         self.name = name
+        self.frozen = False
         self._log = log
         # Should the tests themselves be killed, the kernel ends the service.
         parent = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
@@ -47,9 +48,11 @@ class Member:
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does, and wait until the kernel says that it stands."""
         self._process.send_signal(signal.SIGSTOP)
+        self.frozen = True
         until(lambda: self._state() in "TZ", within=10, what=f"{self.name} to stand still", every=0.002)
 
     def thaw(self) -> None:
+        self.frozen = False
         self._process.send_signal(signal.SIGCONT)
 
     def wait(self, within: float) -> int:

@@ -6,6 +6,7 @@ from typing import Self
 import psycopg
 
 from .installation import Installation
+from .waiting import until
 
 # Each query returns rows only where a promise is broken, as one snapshot sees it.
 _NEVER = {
@@ -63,6 +64,15 @@ class Sampler:
         self._thread.join(timeout=60)
         if self._problem and kind is None:
             raise self._problem
+
+    def look(self, times: int) -> None:
+        """Return after so many more samples, 20 a second at most; fail at the first wrong one."""
+        wanted = self.samples + times
+
+        def looked() -> bool:
+            self.check()
+            return self.samples >= wanted
+        until(looked, within=60, what=f"{times} samples")
 
     def check(self) -> None:
         """Fail now if a sample was wrong."""
