@@ -90,7 +90,7 @@ func (f *demoCmd) Run(ctx context.Context, con *console) (err error) {
 		return err
 	}
 	if f.keep {
-		con.say("\n%s\n\nCtrl-C ends and removes all of it.", howToLook(d))
+		con.say("\n%s\n\nCtrl-C ends and removes all of it.", f.howToLook(d))
 		if err := d.Wait(ctx); err != nil {
 			return err
 		}
@@ -119,18 +119,23 @@ func demoRows(t *cliout.Grid, r *demo.Result) {
 	}
 }
 
-// howToLook is what a person types to see the running demo from another terminal.
-func howToLook(d *demo.Demo) string {
+// howToLook is what a person types to see the running demo from another terminal. A password that they gave does not
+// come back out.
+func (f *demoCmd) howToLook(d *demo.Demo) string {
 	var b strings.Builder
 	b.WriteString("Everything still runs. In another terminal:\n")
 	for _, variable := range d.Environment() {
 		name, value, _ := strings.Cut(variable, "=")
+		if name == "ONHAND_DATABASE_URL" && f.DatabaseURL != "" {
+			value = "(the one that you gave)"
+		}
 		fmt.Fprintf(&b, "\n  export %s='%s'", name, value)
 	}
-	b.WriteString("\n\n  onhand status" +
-		"\n  onhand dead-letters list" +
-		"\n  onhand produce --events 10000" +
-		"\n  onhand verify" +
-		"\n  PGOPTIONS=\"-c search_path=$ONHAND_SCHEMA\" psql \"$ONHAND_DATABASE_URL\" -c 'select * from stock limit 10'")
+	b.WriteString("\n")
+	for _, arguments := range []string{"status", "dead-letters list", "produce --events 10000", "verify"} {
+		fmt.Fprintf(&b, "\n  %s %s", os.Args[0], arguments)
+	}
+	b.WriteString(`
+  PGOPTIONS="-c search_path=$ONHAND_SCHEMA" psql "$ONHAND_DATABASE_URL" -c 'select * from stock limit 10'`)
 	return b.String()
 }

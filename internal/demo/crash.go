@@ -26,7 +26,7 @@ func (d *Demo) feedAndKill(ctx context.Context, sender *workload.Sender) (counte
 		return counters{}, err
 	}
 	portion := d.cfg.Events / (d.cfg.Kills + 1)
-	d.cfg.Say("feeding   %d events on %d SKUs; killing the service %d times meanwhile", d.cfg.Events, skus, d.cfg.Kills)
+	d.cfg.Say("feeding   %d events on %d SKUs; kills of the service meanwhile: %d", d.cfg.Events, skus, d.cfg.Kills)
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
