@@ -74,8 +74,8 @@ func (m *member) open(ctx context.Context, topic kafkalog.Topic) error {
 		return starts, err
 	}
 	err := offsets.Open(ctx, m.cfg.Pool, topic.Name, topic.ID, topic.Partitions, resolve)
-	if err != nil && !errors.Is(err, errNoStart) {
-		m.health.databaseFailed(classify(err), err)
+	if !errors.Is(err, errNoStart) {
+		m.health.polled(err)
 	}
 	return err
 }
