@@ -18,10 +18,11 @@ func (s *session) publishLoop(ctx context.Context, sess sarama.ConsumerGroupSess
 }
 
 // publish commits to Kafka what is stored, never more: a position is read here after the transaction that stored it was
-// committed. While a held partition still has its legal offset marked nothing is published at
-// all, nor when the session ends because what is in memory was found to be wrong.
+// committed. All of them are marked anew before each commit, because where the client was made to start is marked too,
+// and for a held partition that is a legal offset, not its position. Nothing is published while a held partition has
+// not started, nor when the session ends because what is in memory was found to be wrong.
 func (s *session) publish(sess sarama.ConsumerGroupSession) {
-	if s.unmarked.Load() > 0 || s.isOver() {
+	if s.unstarted.Load() > 0 || s.isOver() {
 		return
 	}
 	for tp, c := range s.claims {

@@ -32,9 +32,9 @@ type session struct {
 
 	inRange map[offsets.TopicPartition]bool // those whose position Setup compared with the log
 
-	// Held partitions whose legal offset, where the client was made to start, is still marked for the next commit.
-	// Until there are none nothing may be committed.
-	unmarked atomic.Int32
+	// Held partitions that the client has not started to read yet. Until there are none nothing is published: marking a
+	// position would make the client start there, and the legal offset that is marked instead must never be committed.
+	unstarted atomic.Int32
 
 	hashing  chan struct{} // bounds hash checks at the same time
 	checking sync.Mutex    // one check at a time; guards found after Setup
@@ -154,7 +154,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 func (s *session) seek(sess sarama.ConsumerGroupSession, tp offsets.TopicPartition, c *claim) {
 	if c.halted {
 		c.held = true
-		s.unmarked.Add(1)
+		s.unstarted.Add(1)
 		sess.ResetOffset(tp.Topic, tp.Partition, sarama.OffsetOldest, s.cfg.Installation.String())
 		return
 	}
@@ -177,9 +177,7 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 	this := map[string][]int32{tp.Topic: {tp.Partition}}
 	if c.held {
 		s.group.Pause(this)
-		// Only now has the client taken its starting offset: put back the position before anything is committed.
-		s.mark(sess, tp, s.dispatcher.position(c).Next)
-		s.unmarked.Add(-1)
+		s.unstarted.Add(-1)
 		s.hold(sess)
 		return nil
 	}
