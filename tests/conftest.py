@@ -47,8 +47,7 @@ _failed = pytest.StashKey[bool]()
 @pytest.fixture
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     """A schema, a group and topics of the test's own; its processes' logs are shown when it fails."""
-    given = servers.given()
-    one = Installation(Path(os.environ["ONHAND_BINARY"]), given, tmp_path)
+    one = Installation(Path(os.environ["ONHAND_BINARY"]), servers.given(), tmp_path)
     try:
         yield one
     finally:

@@ -32,7 +32,8 @@ def test_high_concurrent_load_no_corruption(installation: Installation):
         installation.feed.flush()
         installation.check()
         assert {installation.database.stock(sku)[3:6] for sku in skus} == {(0, 0, stocked + 1)}
-        assert outcomes(installation) == {"applied": len(skus) * (stocked + 1), "rejected": operations - len(skus) * stocked}
+        assert outcomes(installation) == {"applied": len(skus) * (stocked + 1),
+                                          "rejected": operations - len(skus) * stocked}
 
         # The same again with returns among the sales, and a member that dies in the middle of it.
         choose = random.Random(10)

@@ -6,7 +6,15 @@ from collections.abc import Callable
 import pytest
 from stand.events import counted, defined, encode, received, sold
 from stand.recount import Log, recount
-from stand.tables import DeadLetter, Message, Movement, Position, Remembered, Stock, Tables
+from stand.tables import (
+    DeadLetter,
+    Message,
+    Movement,
+    Position,
+    Remembered,
+    Stock,
+    Tables,
+)
 from stand.topics import Record
 
 TOPIC = "t"

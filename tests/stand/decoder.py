@@ -15,6 +15,7 @@ MAX_RECORD = 1 << 20
 
 _FIELDS = {"id", "kind", "sku", "quantity", "location", "time", "source", "tenant", "if_version", "reason", "lines",
            "backorder", "backorder_limit"}
+_LETTERS = {name.replace("_", "") for name in _FIELDS}
 
 
 class Asked(NamedTuple):
@@ -68,8 +69,8 @@ def read(record: Record) -> Asked:
 
 
 def _asked(fields: dict[str, Any]) -> Asked:
-    for name in fields:
-        if name not in _FIELDS and name.lower().replace("_", "").replace("-", "") in {f.replace("_", "") for f in _FIELDS}:
+    for name in fields.keys() - _FIELDS:
+        if name.lower().replace("_", "").replace("-", "") in _LETTERS:
             raise Bad(f"misspelt {name}")
     if "lines" in fields:
         raise Bad("lines")

@@ -83,13 +83,13 @@ class Ledger:
 
     def _policies(self, decided: dict[Place, list[Decided]]) -> None:
         """Note each SKU's policies, and whether all its events share a partition, so that their order is known."""
-        self._every_policy: dict[Sku, list[Policy]] = defaultdict(lambda: [Policy()])
+        self._every_policy: dict[Sku, set[Policy]] = defaultdict(lambda: {Policy()})
         homes: dict[Sku, set[Place]] = defaultdict(set)
         for place, events in decided.items():
             for one in events:
                 homes[one.sku].add(place)
                 if one.asked.kind not in MOVES and one.applied:
-                    self._every_policy[one.sku].append(one.policy)
+                    self._every_policy[one.sku].add(one.policy)
         self._at_home = {sku for sku, places in homes.items() if len(places) == 1}
 
     def _decisions(self, events: list[Decided]) -> None:
@@ -105,7 +105,7 @@ class Ledger:
                 if one.applied:
                     current[one.sku] = one.policy
                 continue
-            allowed = [current[one.sku]] if one.sku in self._at_home else self._every_policy[one.sku]
+            allowed = {current[one.sku]} if one.sku in self._at_home else self._every_policy[one.sku]
             if one.applied:
                 earliest[shelf] = self._applied(one, earliest[shelf], allowed)
             else:
@@ -128,7 +128,7 @@ class Ledger:
         if one.applied != fits or (not fits and one.row.reason != "policy_conflict"):
             self._say(f"{one.asked}: {one.row.outcome} {one.row.reason}, on hand {present}")
 
-    def _applied(self, one: Decided, first: int, allowed: list[Policy]) -> int:
+    def _applied(self, one: Decided, first: int, allowed: set[Policy]) -> int:
         """Check an applied event; return the version that it made."""
         asked, movement = one.asked, self._movement_of.get(one.asked.identity)
         if movement is None or movement[:3] != asked.shelf or movement.kind != asked.kind:
@@ -138,12 +138,13 @@ class Ledger:
         if movement.version <= first or movement.version >= len(states):
             self._say(f"{asked}: version {movement.version} after {first}, in a ledger of {len(states) - 1}")
             return first
-        answers = {_answer(asked, states[movement.version - 1], policy) for policy in allowed}
+        before = states[movement.version - 1]
+        answers = {_answer(asked, before, policy) for policy in allowed}
         if movement.delta not in answers:
-            self._say(f"{asked}: applied with {movement.delta:+d} on {states[movement.version - 1]}, expected {answers}")
+            self._say(f"{asked}: applied with {movement.delta:+d} on {before}, expected one of {answers}")
         return movement.version
 
-    def _rejected(self, one: Decided, first: int, last: int, allowed: list[Policy]) -> int:
+    def _rejected(self, one: Decided, first: int, last: int, allowed: set[Policy]) -> int:
         """Check a rejected event; return the earliest version at which its rejection was right."""
         if one.asked.identity in self._movement_of:
             self._say(f"{one.asked}: rejected, but it moved stock")
@@ -156,17 +157,18 @@ class Ledger:
 
     def _messages(self, tables: Tables) -> None:
         """Each movement has its message (I6), in the order of versions (I7)."""
-        expected = Counter(self._movement_of.values())
-        found = Counter(_told(message) for message in tables.outbox)
-        for movement in (expected - found).keys():
+        told = [_told(message) for message in sorted(tables.outbox, key=lambda message: message.id)]
+        expected, found = Counter(self._movement_of.values()), Counter(told)
+        for movement in expected - found:
             self._say(f"no message tells of {movement}")
-        for movement in (found - expected).keys():
+        for movement in found - expected:
             self._say(f"a message tells of what did not happen, or twice: {movement}")
         latest: dict[Shelf, int] = defaultdict(int)
-        for told in map(_told, sorted(tables.outbox, key=lambda message: message.id)):
-            if told.version <= latest[told[:3]]:
-                self._say(f"the messages of {told[:3]} are out of order: {told.version} after {latest[told[:3]]}")
-            latest[told[:3]] = told.version
+        for movement in told:
+            shelf, version = movement[:3], movement.version
+            if version <= latest[shelf]:
+                self._say(f"the messages of {shelf} are out of order: {version} after {latest[shelf]}")
+            latest[shelf] = version
 
 
 def _told(message: Message) -> Movement:

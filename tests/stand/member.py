@@ -40,9 +40,13 @@ class Member:
         """What Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
-    def kill(self) -> None:
-        """End it with no chance to do anything, and wait until it is gone."""
+    def send_kill(self) -> None:
+        """End it with no chance to do anything."""
         self._process.send_signal(signal.SIGKILL)
+
+    def kill(self) -> None:
+        """send_kill, and wait until it is gone."""
+        self.send_kill()
         self._process.wait(timeout=30)
 
     def freeze(self) -> None:

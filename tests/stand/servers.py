@@ -48,9 +48,11 @@ class PrivateServer:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
             done = subprocess.run([self._script, *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
                                   timeout=600)
-            out.seek(0), errors.seek(0)
+            out.seek(0)
+            errors.seek(0)
             if done.returncode != 0:
-                raise RuntimeError(f"{self._script.name} {' '.join(arguments)}: exit {done.returncode}\n{errors.read()}")
+                what = " ".join([self._script.name, *arguments])
+                raise RuntimeError(f"{what}: exit status {done.returncode}\n{errors.read()}")
             return out.read()
 
 
