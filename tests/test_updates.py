@@ -47,6 +47,7 @@ def test_concurrent_updates_consistency(installation: Installation):
     topic = installation.topic(partitions)
     installation.feed.send_all(topic, 0, [received(sku, 100_000) for sku in skus])
     installation.start_all(2)
+    installation.await_caught_up()  # or a sale in another partition may come before there is stock
 
     def produce(number: int) -> dict[str, int]:
         choose, feed, sums = random.Random(number), installation.new_feed(), dict.fromkeys(skus, 0)
