@@ -93,6 +93,23 @@ func TestNothingIsReadWhileAHaltCannotBeStored(t *testing.T) {
 	}
 }
 
+func TestATopicsIdIsLearnedWhenItWasNotKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	w.send(0, "1 apple")
+	_, stop := w.start(w.config())
+	w.waitNext(0, 1)
+	stop()
+	w.exec(`create table before as select topic_id from offsets`)
+	w.exec(`update offsets set topic_id = null`)
+	w.start(w.config())
+	w.eventually("the id is stored", func() bool {
+		return w.number(`select count(*) from offsets join before using (topic_id)`) == 1
+	})
+	recreateTopic(t, w.brokers, w.topic, 1)
+	w.waitHalt(0, offsets.HaltTopicRecreated)
+}
+
 func TestAMemberThatIsCutOffInTheMiddleOfAClaimKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)

@@ -30,6 +30,35 @@ func TestAClaimThatWaitsOutAFailureIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestAClaimThatEndsWaitsForItsBatch(t *testing.T) {
+	t.Parallel()
+	d := newDispatcher(10, 1<<20)
+	d.divide(1<<20, 1)
+	c := &claim{session: &session{member: &member{dispatcher: d}, over: make(chan struct{})}, stopped: make(chan struct{})}
+	c.put(t.Context(), d, []*work{{}, {record: Record{Offset: 1}}})
+	b := d.take()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		d.drain(c)
+	}()
+	eventually(t, "the claim has ended", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return c.ended
+	})
+	select {
+	case <-drained:
+		t.Fatal("the next holder could claim while this one still writes")
+	case <-time.After(20 * time.Millisecond):
+	}
+	d.finish(b, []result{{done: 1, attempt: attempt{failures: 1}, pause: time.Millisecond}})
+	<-drained
+	if len(d.ready) != 0 || len(c.queue) != 0 || c.wait != nil {
+		t.Error("what came back from the lane is run again after the end")
+	}
+}
+
 func TestAnIdleMemberIsReadyAgainWhenTheDatabaseIs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
