@@ -37,7 +37,8 @@ func (w *world) mixture(partitions int32, n int) (different int64) {
 // books checks that every record counts once, and that each good one has had its effect once.
 func (w *world) books(partitions int32, n int, different int64) {
 	w.t.Helper()
-	if got := w.number(`select sum(applied + rejected + duplicate + parked) from offsets`); got != int64(partitions)*int64(n) {
+	got := w.number(`select sum(applied + rejected + duplicate + parked) from offsets`)
+	if got != int64(partitions)*int64(n) {
 		w.t.Errorf("%d records accounted for, want %d", got, int(partitions)*n)
 	}
 	if got := w.counted("apple"); got != different {
@@ -60,10 +61,11 @@ func TestMembersThatComeAndGoApplyEachRecordOnce(t *testing.T) {
 	w := newWorld(t, partitions)
 	different := w.mixture(partitions, records)
 	var stops []func()
-	for done := func() bool { return w.number(`select coalesce(sum(next), 0) from offsets`) == partitions*records }; !done(); {
+	const all = `select coalesce(sum(next), 0) from offsets`
+	for w.number(all) != partitions*records {
 		cfg := w.config()
 		cfg.MaxBatch = 5
-		before := w.number(`select coalesce(sum(next), 0) from offsets`)
+		before := w.number(all)
 		_, stop := w.start(cfg)
 		stops = append(stops, stop)
 		if len(stops) > 2 {
@@ -71,7 +73,8 @@ func TestMembersThatComeAndGoApplyEachRecordOnce(t *testing.T) {
 			stops = stops[1:]
 		}
 		w.eventually("some progress", func() bool {
-			return done() || w.number(`select coalesce(sum(next), 0) from offsets`) > before+200
+			now := w.number(all)
+			return now == partitions*records || now > before+200
 		})
 	}
 	w.books(partitions, records, different)

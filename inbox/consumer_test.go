@@ -30,7 +30,8 @@ func TestRecordsAreAppliedOnceAndPositionsAdvance(t *testing.T) {
 		t.Errorf("applied %d rejected %d duplicate %d parked %d skipped %d, want 801 1 100 2 0",
 			applied, rejected, duplicate, parked, skipped)
 	}
-	if n := w.number(`select count(*) from dead_letters where (reason, "offset") in (('bad_word', 0), ('id_conflict', 3))`); n != 2 {
+	const parkedAs = `select count(*) from dead_letters where (reason, "offset") in (('bad_word', 0), ('id_conflict', 3))`
+	if n := w.number(parkedAs); n != 2 {
 		t.Errorf("%d dead letters as expected, want 2", n)
 	}
 }

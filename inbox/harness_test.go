@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -83,7 +84,7 @@ func (w *world) scan(dst []any, sql string, args ...any) {
 func (w *world) number(sql string, args ...any) int64 {
 	w.t.Helper()
 	var n int64
-	if err := w.pool.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil && err != pgx.ErrNoRows {
+	if err := w.pool.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		w.t.Fatalf("%s: %v", sql, err)
 	}
 	return n
@@ -150,8 +151,9 @@ func (tallyBatch) Load(q *pgx.Batch, items []*Item, locks Locks) {
 		return
 	}
 	q.Queue(`select t.word from tally t where t.word = any($1)
-	  and not exists (select from (select s.word from tally s where s.word = any($1) for update skip locked) f where f.word = t.word)`,
-		ws).Query(func(rows pgx.Rows) error {
+	  and not exists (
+	    select from (select s.word from tally s where s.word = any($1) for update skip locked) f
+	    where f.word = t.word)`, ws).Query(func(rows pgx.Rows) error {
 		held := map[string]bool{}
 		var word string
 		_, err := pgx.ForEachRow(rows, []any{&word}, func() error { held[word] = true; return nil })

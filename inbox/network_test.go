@@ -82,7 +82,7 @@ func (w *world) by(a *net.TCPAddr) *pgxpool.Pool {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	cfg.ConnConfig.Host, cfg.ConnConfig.Port = "127.0.0.1", uint16(a.Port) //nolint:gosec // a port
+	cfg.ConnConfig.Host, cfg.ConnConfig.Port = "127.0.0.1", uint16(a.Port)
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
 		w.t.Fatal(err)

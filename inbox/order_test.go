@@ -1,8 +1,8 @@
 package inbox
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +15,9 @@ func TestABatchIsInTheOrderOfItsPartitionsWhoeverWasReadyFirst(t *testing.T) {
 	d := newDispatcher(10, 1<<20)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	d.divide(1<<20, 4)
-	for _, tp := range []offsets.TopicPartition{{Topic: "b", Partition: 0}, {Topic: "a", Partition: 10}, {Topic: "a", Partition: 9}} {
+	for _, tp := range []offsets.TopicPartition{
+		{Topic: "b", Partition: 0}, {Topic: "a", Partition: 10}, {Topic: "a", Partition: 9},
+	} {
 		c := &claim{session: s, TopicPartition: tp}
 		c.put(t.Context(), d, []*work{{record: Record{Topic: tp.Topic, Partition: tp.Partition}}})
 	}
@@ -32,7 +34,7 @@ func TestIdentitiesAreStoredInTheOrderOfTheirKey(t *testing.T) {
 	t.Parallel()
 	var fresh []*work
 	for _, i := range []int{2, 0, 3, 1} {
-		fresh = append(fresh, &work{item: Item{Event: Event{Tenant: "t", ID: fmt.Sprint(i)}}})
+		fresh = append(fresh, &work{item: Item{Event: Event{Tenant: "t", ID: strconv.Itoa(i)}}})
 	}
 	q := &pgx.Batch{}
 	(&transaction{batch: &batch{}}).writeInbox(q, fresh)

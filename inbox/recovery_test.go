@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,8 +34,8 @@ func TestCommitsThatAFailoverLostAreAppliedAgain(t *testing.T) {
 func TestAParkedRecordMayHaveAnyTimestamp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
-	any := "9223372036854775807"
-	w.topic = testenv.TopicWith(t, 1, map[string]*string{"message.timestamp.after.max.ms": &any})
+	forever := "9223372036854775807"
+	w.topic = testenv.TopicWith(t, 1, map[string]*string{"message.timestamp.after.max.ms": &forever})
 	for _, at := range []time.Time{time.UnixMilli(12e15), time.UnixMilli(9e15), time.UnixMilli(1e14)} {
 		if _, _, err := w.producer.SendMessage(&sarama.ProducerMessage{
 			Topic: w.topic, Value: sarama.StringEncoder("x !bad"), Timestamp: at,
@@ -75,7 +76,9 @@ func TestAnEmptyCodeIsStillARefusal(t *testing.T) {
 	t.Parallel()
 	var item Item
 	item.Reject("")
-	if item.Rejected() == "" || Reject("").(*Refusal).Code == "" || Park("").(*Refusal).Code == "" { //nolint:errorlint // ours
+	var rejected, parked *Refusal
+	if item.Rejected() == "" || !errors.As(Reject(""), &rejected) || rejected.Code == "" ||
+		!errors.As(Park(""), &parked) || parked.Code == "" {
 		t.Error("an empty code counts as applied")
 	}
 }

@@ -30,9 +30,9 @@ type transaction struct {
 	unknown   bool // ... and no answer came: its fate must be asked for
 }
 
-// The planner's settings, the timeouts, the transaction id and the shared lock on the inbox's generation, in one statement: they are evaluated
-// from left to right, so the lock is waited for under the timeout. The id is drawn before any lock that orders outbox
-// messages: the relay's safe horizon rests on that.
+// The planner's settings, the timeouts, the transaction id and the shared lock on the inbox's generation, in one
+// statement: they are evaluated from left to right, so the lock is waited for under the timeout. The id is drawn before
+// any lock that orders outbox messages: the relay's safe horizon rests on that.
 //
 // Every statement of a batch looks rows up by key. A plan that was made while a table was small would scan it, be kept
 // with the connection, and go on scanning when the table has millions of rows: statistics come minutes late.

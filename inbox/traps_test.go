@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +106,8 @@ func TestKeptBytesAreNotTheClients(t *testing.T) {
 		string(r.Headers[0].Key) != "name" || string(r.Headers[0].Value) != "text" || r.Headers[1].Value != nil {
 		t.Errorf("the copy changed with the original: %+v", r)
 	}
-	if copyRecord(&sarama.ConsumerMessage{}).Value != nil || copyRecord(&sarama.ConsumerMessage{Value: []byte{}}).Value == nil {
+	if copyRecord(&sarama.ConsumerMessage{}).Value != nil ||
+		copyRecord(&sarama.ConsumerMessage{Value: []byte{}}).Value == nil {
 		t.Error("a tombstone and an empty value are not told apart")
 	}
 	if !bytes.Equal(append(r.Key, '!'), []byte("key!")) || string(r.Value) != "value" {
@@ -186,8 +188,8 @@ func TestTimeoutsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	for _, session := range []time.Duration{6 * time.Second, 15 * time.Second, time.Minute} {
 		x := TimeoutsFor(session)
-		if !(x.Lock < x.Statement && x.Statement < x.Batch && x.Batch < x.Rebalance && x.Rebalance < x.Session &&
-			3*x.Heartbeat < x.Session) {
+		order := []time.Duration{x.Lock, x.Statement, x.Batch, x.Rebalance, x.Session}
+		if !slices.IsSorted(order) || len(slices.Compact(order)) != 5 || 3*x.Heartbeat >= x.Session {
 			t.Errorf("session timeout %s: %+v", session, x)
 		}
 		c := &Consumer{cfg: Config{SessionTimeout: session}.withDefaults(), timeouts: x}

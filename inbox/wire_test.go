@@ -101,7 +101,7 @@ func (w *world) through(r *relay) *pgxpool.Pool {
 		w.t.Fatal(err)
 	}
 	cfg.ConnConfig.Host = "127.0.0.1"
-	cfg.ConnConfig.Port = uint16(r.listener.Addr().(*net.TCPAddr).Port) //nolint:gosec // a port
+	cfg.ConnConfig.Port = uint16(r.listener.Addr().(*net.TCPAddr).Port)
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
 		w.t.Fatal(err)

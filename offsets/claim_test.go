@@ -81,7 +81,8 @@ func TestTheFirstToOpenATopicDecidesWhereItStarts(t *testing.T) {
 	}
 	members.Wait()
 	var starts, rows int
-	if err := pool.QueryRow(t.Context(), `select count(distinct start), count(*) from offsets`).Scan(&starts, &rows); err != nil {
+	const count = `select count(distinct start), count(*) from offsets`
+	if err := pool.QueryRow(t.Context(), count).Scan(&starts, &rows); err != nil {
 		t.Fatal(err)
 	}
 	if asked.Load() != 1 || starts != 1 || rows != 3 {
@@ -106,7 +107,8 @@ func TestAStartThatCannotBeResolvedStoresNothing(t *testing.T) {
 	t.Parallel()
 	pool := newPool(t)
 	away := errors.New("away")
-	err := Open(t.Context(), pool, "t", uuid.Nil, []int32{0}, func(context.Context) (map[int32]int64, error) { return nil, away })
+	fail := func(context.Context) (map[int32]int64, error) { return nil, away }
+	err := Open(t.Context(), pool, "t", uuid.Nil, []int32{0}, fail)
 	if !errors.Is(err, away) {
 		t.Errorf("error %v, want %v", err, away)
 	}
@@ -182,7 +184,9 @@ func TestSettleSeesWhatACommitDecided(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	es := []Expected{{c[1].TopicPartition, c[1].Token, 7}, {c[0].TopicPartition, uuid.New(), 7}, {TopicPartition{"t", 9}, c[0].Token, 7}}
+	es := []Expected{
+		{c[1].TopicPartition, c[1].Token, 7}, {c[0].TopicPartition, uuid.New(), 7}, {TopicPartition{"t", 9}, c[0].Token, 7},
+	}
 	advanceAll(t, pool, es[:1])
 	now, err := Settle(t.Context(), pool, es)
 	if err != nil {

@@ -25,8 +25,9 @@ type adoptCmd struct {
 func (adoptCmd) Help() string {
 	return `A database keeps the positions of one consumer group on one cluster. When either is another one than
 before (a clone, a restore, a move, another group), run refuses to start, because two databases behind one group would
-each apply half of the events. adopt says that the present combination is meant: the database remembers where it is now, and the group's
-committed offsets get this database's mark and positions, so that any other installation on the group refuses to start.
+each apply half of the events. adopt says that the present combination is meant: the database remembers where it is now,
+and the group's committed offsets get this database's mark and positions, so that any other installation on the group
+refuses to start.
 
 Every member must be stopped: Kafka takes the mark only from an empty group. A database that is a clone or a restore
 gets a new identity; its original keeps the old one.

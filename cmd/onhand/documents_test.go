@@ -67,7 +67,8 @@ func TestTestsThatTheDocumentsNameAreThere(t *testing.T) {
 	for _, name := range []string{"README.md", "ARCHITECTURE.md"} {
 		for _, match := range named.FindAllStringSubmatch(document(t, name), -1) {
 			pattern := `(func|def) ` + match[1] + `\(`
-			search := exec.CommandContext(t.Context(), "grep", "-rqE", "--include=*_test.go", "--include=test_*.py", pattern, ".")
+			search := exec.CommandContext(t.Context(), "grep", "-rqE",
+				"--include=*_test.go", "--include=test_*.py", pattern, ".")
 			search.Dir = "../.."
 			if err := search.Run(); err != nil {
 				t.Errorf("%s names %s: %v", name, match[1], err)
