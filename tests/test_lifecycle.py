@@ -24,10 +24,10 @@ def test_frozen_member_is_fenced_and_rejoins(installation: Installation):
         feed(100)
         installation.await_caught_up()
         with installation.database.connect(autocommit=False) as holder:
-            # Somebody holds the rows, so the member is in the middle of batches that it cannot finish.
-            holder.execute("select 1 from stock for update")
+            # Somebody holds the inbox, so the member is in the middle of batches that it cannot finish.
+            holder.execute("lock table inbox in exclusive mode")
             feed(300)
-            installation.await_true(lambda: waits_for_locks(installation), "a batch in hand")
+            installation.await_true(lambda: installation.database.is_waited_for("inbox"), "a batch in hand")
             frozen.freeze()
             heir = installation.start()
             installation.await_shared()
@@ -45,13 +45,6 @@ def test_frozen_member_is_fenced_and_rejoins(installation: Installation):
         feed(50)
         installation.check()
         assert frozen.running()
-
-
-def waits_for_locks(installation: Installation) -> bool:
-    """Whether a transaction waits for a row that somebody holds."""
-    waiting = """select count(*) from pg_locks waits join pg_locks mine using (pid)
-                 where not waits.granted and mine.relation = to_regclass('stock')"""
-    return installation.database.value(waiting) > 0
 
 
 def test_orderly_shutdown_is_quick_and_leaves_kafka_up_to_date(installation: Installation):
@@ -80,9 +73,7 @@ def test_second_signal_ends_at_once_and_loses_nothing(installation: Installation
     with installation.database.connect(autocommit=False) as holder:
         holder.execute("lock table inbox in exclusive mode")
         installation.feed.send_all(topic, 0, [received("A", 1) for _ in range(10)])
-        waiting = """select count(*) from pg_stat_activity a join pg_locks l using (pid)
-                     where not l.granted and l.relation = to_regclass('inbox')"""
-        installation.await_true(lambda: installation.database.value(waiting) > 0, "a batch that waits for the inbox")
+        installation.await_true(lambda: installation.database.is_waited_for("inbox"), "a batch in hand")
         member.terminate()
         installation.members.remove(member)  # a status of failure is now what is asked for
         until(lambda: member.interrupt() or not member.running(), within=2, what="it to end", every=0.1)

@@ -111,9 +111,7 @@ def test_offset_not_committed_before_db_write(installation: Installation, hindra
 def _await_attempt(installation: Installation, hindrance) -> None:
     """Return when the service has run into the hindrance since now."""
     if hindrance is stalling:
-        waiting = """select count(*) from pg_stat_activity a join pg_locks l using (pid)
-                     where not l.granted and l.relation = to_regclass('inbox')"""
-        installation.await_true(lambda: installation.database.value(waiting) > 0, "a batch that waits for the inbox")
+        installation.await_true(lambda: installation.database.is_waited_for("inbox"), "a batch in hand")
         return
     refusals = "select last_value from refusals"
     before = installation.database.value(refusals)

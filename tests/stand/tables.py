@@ -124,6 +124,10 @@ class Database:
                          tenant, sku, location)
         return Stock(*rows[0]) if rows else None
 
+    def is_waited_for(self, table: str) -> bool:
+        """Whether some transaction waits for a lock on the whole table."""
+        return self.value("select count(*) from pg_locks where not granted and relation = to_regclass(%s)", table) > 0
+
     def snapshot(self) -> Tables:
         """All tables at one moment."""
         tables = Tables()
