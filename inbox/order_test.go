@@ -45,3 +45,31 @@ func TestIdentitiesAreStoredInTheOrderOfTheirKey(t *testing.T) {
 		t.Error("the records themselves are out of order now")
 	}
 }
+
+func TestARecordThatTheClientGivesTwiceIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	d := newDispatcher(10, 1<<20)
+	d.divide(1<<20, 1)
+	c := &claim{session: &session{member: &member{dispatcher: d}, over: make(chan struct{})}, next: 5, read: 5}
+	for _, offset := range []int64{4, 5, 6, 5, 6, 7} {
+		c.put(t.Context(), d, []*work{{record: Record{Offset: offset}}})
+	}
+	var got []int64
+	for _, w := range d.take().parts[0].works {
+		got = append(got, w.record.Offset)
+	}
+	if want := []int64{5, 6, 7}; !slices.Equal(got, want) {
+		t.Errorf("taken %v, want %v", got, want)
+	}
+}
+
+func TestAPositionIsMovedOverTheInvisibleOnlyFromWhereItWasLookedFor(t *testing.T) {
+	t.Parallel()
+	d := newDispatcher(10, 1<<20)
+	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
+	c := &claim{session: s, next: 7, read: 7}
+	s.skip(c, 5, 9) // looked at from 5, but a batch has moved on since
+	if c.next != 7 || !c.idle() {
+		t.Errorf("the claim stands at %d, idle %v; want 7 and idle", c.next, c.idle())
+	}
+}
