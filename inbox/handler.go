@@ -57,6 +57,7 @@ type BatchHandler interface {
 
 	// Apply decides the fresh items in the order given (topic, partition, offset), calls Reject on those it refuses,
 	// and queues its writes onto the second round trip. It must not block. An error fails the whole batch, which is
-	// tried again after a pause.
+	// tried again after a pause. The commit travels with the writes: what a callback of theirs finds comes too late to
+	// stop it, only an error of the database does.
 	Apply(q *pgx.Batch, fresh []*Item) error
 }
