@@ -55,7 +55,8 @@ func TestABatchThatWasCutShortGrowsToItsFullLengthAgain(t *testing.T) {
 	for next.limit > 0 && len(limits) < 10 {
 		limits = append(limits, next.limit)
 		works := make([]*work, next.limit)
-		b := &batch{parts: []*part{{claim: &claim{}, works: works, keep: len(works), locked: &offsets.Locked{}, attempt: next}}}
+		p := &part{claim: &claim{}, works: works, keep: len(works), locked: &offsets.Locked{}, attempt: next}
+		b := &batch{parts: []*part{p}}
 		next = l.advanced(b)[0].attempt
 	}
 	if len(limits) != 4 || next.solo {
