@@ -33,14 +33,34 @@ func send(t *testing.T, conn *pgx.Conn, queue func(q *pgx.Batch)) {
 
 func TestMessagesAreStoredAsTheyWereGivenInTheOrderOfTheirIds(t *testing.T) {
 	t.Parallel()
-	conn := connect(t)
-	messages := []Message{
-		{Topic: "a", Key: []byte("k"), EventID: "1", Payload: []byte(`{"x":1}`)},
-		{Topic: "b", EventID: "2", Payload: []byte{0, 0xff, '"', '\\'}, Headers: []Header{
-			{Key: `quo"te\`, Value: []byte{0, 1, 0xff}}, {Key: "null"}, {Key: "empty", Value: []byte{}}, {Key: ""},
-		}},
-		{Topic: "a", Key: []byte{}, EventID: "3", Payload: []byte{}},
+	shared := []Header{{Key: "content-type", Value: []byte("application/json")}, {Key: "null"}}
+	for name, messages := range map[string][]Message{
+		"different": different,
+		"alike": {
+			{Topic: "a", EventID: "1", Headers: shared, Payload: []byte{1}},
+			{Topic: "a", EventID: "2", Headers: shared, Payload: []byte{2}},
+		},
+		"bare":      {{Topic: "a", EventID: "1", Payload: []byte{1}}, {Topic: "a", EventID: "2", Payload: []byte{2}}},
+		"one alone": different[1:2],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storeAndCompare(t, messages)
+		})
 	}
+}
+
+var different = []Message{
+	{Topic: "a", Key: []byte("k"), EventID: "1", Payload: []byte(`{"x":1}`)},
+	{Topic: "b", EventID: "2", Payload: []byte{0, 0xff, '"', '\\'}, Headers: []Header{
+		{Key: `quo"te\`, Value: []byte{0, 1, 0xff}}, {Key: "null"}, {Key: "empty", Value: []byte{}}, {Key: ""},
+	}},
+	{Topic: "a", Key: []byte{}, EventID: "3", Payload: []byte{}},
+}
+
+func storeAndCompare(t *testing.T, messages []Message) {
+	t.Helper()
+	conn := connect(t)
 	var ids []int64
 	send(t, conn, func(q *pgx.Batch) { Draw(q, 5, &ids) })
 	if len(ids) != 5 || !slices.IsSorted(ids) {
