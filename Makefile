@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test lint fmt pytest crash-restart servers clean
+.PHONY: help build demo quick test lint fmt pytest crash-restart bench servers clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ pytest: ## runs the client's tests against real servers
 
 crash-restart: ## kills members and servers while events flow, then counts again
 	@scripts/test crash-restart
+
+bench: ## measures against the database's limit and against other services, in some ten minutes
+	@go -C bench run .
 
 servers: ## starts a broker and a database for a shell of yours, until you leave it
 	@scripts/with-servers $${SHELL:-bash}

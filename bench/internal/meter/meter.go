@@ -1,0 +1,100 @@
+// Package meter watches one contestant while it works: how far it is, and what that costs.
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sampleEvery is how often everything is read.
+const sampleEvery = 100 * time.Millisecond
+
+// sample is one reading.
+type sample struct {
+	at       time.Time
+	events   int64 // committed
+	client   time.Duration
+	postgres time.Duration
+	wal      int64 // bytes ever written
+}
+
+// Meter reads the figures of one contestant.
+type Meter struct {
+	Client     int // process id
+	Postmaster int
+	Events     int64 // how many there are to do
+	// Done says how many are committed; conn may be used for that.
+	Done func(ctx context.Context, conn *pgx.Conn) (int64, error)
+
+	conn    *pgx.Conn
+	samples []sample
+	peak    int64
+}
+
+// Watch reads until all events are done, the client has ended or ctx has. An early end of the client is no error here:
+// Reading tells.
+func (m *Meter) Watch(ctx context.Context, databaseURL string, ended <-chan struct{}) (err error) {
+	if m.conn, err = pgx.Connect(ctx, databaseURL); err != nil {
+		return fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer func() { err = errors.Join(err, m.conn.Close(context.WithoutCancel(ctx))) }()
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("watch: %w", ctx.Err())
+		case <-ended:
+			return nil
+		case <-ticker.C:
+		}
+		s, err := m.read(ctx)
+		switch {
+		case err != nil && endsSoon(ended):
+			return nil // one that has ended has no figures any more
+		case err != nil:
+			return err
+		}
+		m.samples = append(m.samples, s)
+		if s.events >= m.Events {
+			return nil
+		}
+	}
+}
+
+const walPosition = `select (pg_current_wal_insert_lsn() - '0/0')::bigint`
+
+func (m *Meter) read(ctx context.Context) (s sample, err error) {
+	if s.events, err = m.Done(ctx, m.conn); err != nil {
+		return s, err
+	}
+	s.at = time.Now()
+	if err := m.conn.QueryRow(ctx, walPosition).Scan(&s.wal); err != nil {
+		return s, fmt.Errorf("read the WAL's position: %w", err)
+	}
+	if s.postgres, err = familyTime(m.Postmaster); err != nil {
+		return s, err
+	}
+	client, err := processUsage(m.Client)
+	if err != nil {
+		return s, err
+	}
+	s.client = client.own
+	peak, err := peakMemory(m.Client)
+	m.peak = max(m.peak, peak)
+	return s, err
+}
+
+// endsSoon waits a moment for the news that the client has ended: /proc has it earlier.
+func endsSoon(ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	case <-time.After(sampleEvery):
+		return false
+	}
+}

@@ -1,0 +1,85 @@
+package meter
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of processor time in /proc, the same on every Linux that Go runs on.
+const tick = time.Second / 100
+
+// usage is what /proc says about one process.
+type usage struct {
+	parent int
+	own    time.Duration // user and system
+	reaped time.Duration // of its children that have ended
+}
+
+func processUsage(pid int) (usage, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return usage{}, err
+	}
+	// The name, in parentheses, may hold anything; what follows are numbers but for the state.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const parent, user, system, reapedUser, reapedSystem = 1, 11, 12, 13, 14
+	if len(fields) <= reapedSystem {
+		return usage{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(fields[i], 10, 64) // the kernel writes numbers
+		return n
+	}
+	return usage{
+		parent: int(number(parent)),
+		own:    time.Duration(number(user)+number(system)) * tick,
+		reaped: time.Duration(number(reapedUser)+number(reapedSystem)) * tick,
+	}, nil
+}
+
+// familyTime is the processor time of a process and its children, those that have ended included.
+func familyTime(pid int) (time.Duration, error) {
+	head, err := processUsage(pid)
+	if err != nil {
+		return 0, fmt.Errorf("read the use of process %d: %w", pid, err)
+	}
+	all := head.own + head.reaped
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	for _, entry := range entries {
+		id, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		// One that has ended since is counted by its parent the next time.
+		if u, err := processUsage(id); err == nil && u.parent == pid {
+			all += u.own
+		}
+	}
+	return all, nil
+}
+
+// errNoMemory says that a process has ended, and nobody has asked how.
+var errNoMemory = errors.New("a process without memory")
+
+// peakMemory is the most memory that a process has had resident, in bytes.
+func peakMemory(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, "VmHWM:"); found {
+			kilobytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kilobytes << 10, err
+		}
+	}
+	return 0, errNoMemory
+}

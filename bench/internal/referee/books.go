@@ -1,0 +1,63 @@
+package referee
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// counts are questions whose answer is a number, and what it must be.
+var counts = []struct {
+	what string
+	sql  string
+	want func(*expected) int64
+}{
+	{
+		"applied events in the inbox", `select count(*) from inbox where outcome = 'applied'`,
+		func(e *expected) int64 { return e.applied },
+	},
+	{
+		"rejected events in the inbox", `select count(*) from inbox where outcome = 'rejected'`,
+		func(e *expected) int64 { return e.rejected },
+	},
+	{"movements", `select count(*) from movements`, func(e *expected) int64 { return e.applied }},
+	{
+		"different events with a movement",
+		`select count(*) from (select distinct tenant, event_id, event_source from movements) m`,
+		func(e *expected) int64 { return e.applied },
+	},
+	{
+		"movements of an event that the inbox has as applied",
+		`select count(*) from movements m join inbox i
+		   on (i.tenant, i.event_id, i.source) = (m.tenant, m.event_id, m.event_source) and i.outcome = 'applied'`,
+		func(e *expected) int64 { return e.applied },
+	},
+	{
+		"rows of stock that are not the sum of their movements",
+		`select count(*) from stock s full join (
+		   select tenant, sku, location, sum(delta) as on_hand, max(version) as version, count(*) as n
+		   from movements group by tenant, sku, location) m using (tenant, sku, location)
+		 where (s.on_hand, s.version) is distinct from (m.on_hand, m.version) or m.n <> m.version`,
+		func(*expected) int64 { return 0 },
+	},
+	{"outgoing messages", `select count(*) from outbox`, func(e *expected) int64 { return e.applied }},
+	{
+		"different events with a message", `select count(*) from (select distinct event_id from outbox) o`,
+		func(e *expected) int64 { return e.applied },
+	},
+}
+
+// checkBooks counts inbox, ledger and outbox: one effect an event.
+func checkBooks(ctx context.Context, conn *pgx.Conn, want *expected) (faults []string, err error) {
+	for _, c := range counts {
+		var got int64
+		if err := conn.QueryRow(ctx, c.sql).Scan(&got); err != nil {
+			return nil, fmt.Errorf("count %s: %w", c.what, err)
+		}
+		if wanted := c.want(want); got != wanted {
+			faults = append(faults, fmt.Sprintf("%d %s, not %d", got, c.what, wanted))
+		}
+	}
+	return faults, nil
+}

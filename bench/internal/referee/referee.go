@@ -1,0 +1,92 @@
+// Package referee looks at the rows that a contestant left, and says what is wrong with them.
+package referee
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/bench/internal/backlog"
+)
+
+// Terms are what a contestant promises, which is what it is held to.
+type Terms struct {
+	Decides bool // rejects what would make stock negative; else everything is applied
+	Books   bool // keeps inbox, movements and outbox, not only stock
+}
+
+// Check compares the database with the books. What it returns is empty if all is right. It waits for nothing:
+// everything must be committed before.
+func Check(ctx context.Context, databaseURL string, books *backlog.Books, terms Terms) (faults []string, err error) {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	want := &expected{rows: books.Summed, applied: books.Events}
+	if terms.Decides {
+		want = &expected{rows: books.Decided, applied: books.Applied, rejected: books.Rejected}
+	}
+	faults, err = checkStock(ctx, conn, want, terms.Decides)
+	if err != nil || !terms.Books {
+		return faults, err
+	}
+	more, err := checkBooks(ctx, conn, want)
+	return append(faults, more...), err
+}
+
+// expected is what must be there.
+type expected struct {
+	rows              map[string]backlog.Row
+	applied, rejected int64
+}
+
+// mostNamed bounds how many wrong rows are named one by one.
+const mostNamed = 3
+
+const allStock = `select sku, on_hand, version from stock`
+
+// checkStock compares each row of stock with the events.
+func checkStock(ctx context.Context, conn *pgx.Conn, want *expected, neverNegative bool) (faults []string, err error) {
+	rows, err := conn.Query(ctx, allStock)
+	if err != nil {
+		return nil, fmt.Errorf("read stock: %w", err)
+	}
+	var sku string
+	var got backlog.Row
+	var found, wrong, negative int
+	_, err = pgx.ForEachRow(rows, []any{&sku, &got.OnHand, &got.Versions}, func() error {
+		found++
+		if neverNegative && got.OnHand < 0 {
+			negative++
+		}
+		if row := want.rows[sku]; row != got {
+			wrong++
+			if wrong <= mostNamed {
+				faults = append(faults, fmt.Sprintf("stock of %s is %d after %d movements, not %d after %d",
+					sku, got.OnHand, got.Versions, row.OnHand, row.Versions))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read stock: %w", err)
+	}
+	if wrong > mostNamed {
+		faults = append(faults, fmt.Sprintf("%d rows of stock are wrong", wrong))
+	}
+	if negative > 0 {
+		faults = append(faults, fmt.Sprintf("%d rows of stock are negative", negative))
+	}
+	missing := 0
+	for _, row := range want.rows {
+		if row.Versions > 0 {
+			missing++
+		}
+	}
+	if found != missing {
+		faults = append(faults, fmt.Sprintf("%d rows of stock, not %d", found, missing))
+	}
+	return faults, nil
+}

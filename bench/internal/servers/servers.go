@@ -1,0 +1,108 @@
+// Package servers starts a Kafka broker and a Postgres cluster for one benchmark alone, durable as in production.
+package servers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scriptTimeout is long because the first start on a machine downloads what is missing.
+const scriptTimeout = 10 * time.Minute
+
+// durable are the settings that a fast but careless server would turn off. The rest is Postgres's default.
+var durable = []string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}
+
+// Servers are the two, running. Stop ends them and removes their data.
+type Servers struct {
+	Root    string   // the project's folder
+	Brokers []string // Kafka's addresses; there is one
+	URL     string   // of Postgres's own database, with no schema
+
+	kafka, postgres string // folders
+}
+
+// Start starts both. They end, at the latest, with this process, however it ends.
+func Start(ctx context.Context, root string) (*Servers, error) {
+	s := &Servers{Root: root}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Servers) start(ctx context.Context) (err error) {
+	if s.kafka, err = folder("kafka"); err != nil {
+		return err
+	}
+	if s.postgres, err = folder("postgres"); err != nil {
+		return err
+	}
+	owner := []string{"--throwaway", strconv.Itoa(os.Getpid())}
+	address, err := s.script(ctx, "kafka", append([]string{"start", s.kafka}, owner...)...)
+	if err != nil {
+		return err
+	}
+	s.Brokers = []string{address}
+	args := append([]string{"start", s.postgres}, owner...)
+	for _, setting := range durable {
+		args = append(args, "--set", setting)
+	}
+	s.URL, err = s.script(ctx, "postgres", args...)
+	return err
+}
+
+// Postmaster returns the process id of Postgres's first process, whose children are all the others.
+func (s *Servers) Postmaster() (int, error) {
+	text, err := os.ReadFile(filepath.Join(s.postgres, "data", "postmaster.pid"))
+	if err != nil {
+		return 0, fmt.Errorf("find Postgres's process: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strconv.Atoi(first)
+}
+
+// Stop ends both at once, for nobody needs their data any more. It also works after a start that failed half way.
+func (s *Servers) Stop() error {
+	ctx := context.Background() // whatever was cancelled, nothing is left behind
+	var errs []error
+	for _, server := range []struct{ script, dir, how string }{
+		{"kafka", s.kafka, "kill"}, {"postgres", s.postgres, "immediate"},
+	} {
+		if server.dir == "" {
+			continue
+		}
+		_, err := s.script(ctx, server.script, "stop", server.dir, server.how)
+		errs = append(errs, err, os.RemoveAll(server.dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Servers) script(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(s.Root, "scripts", name), args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("scripts/%s %s: %w\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return strings.TrimSpace(string(stdout)), nil
+}
+
+// folder makes a new one that Postgres can enter, which runs as another user when this one is root.
+func folder(name string) (string, error) {
+	dir, err := os.MkdirTemp("", "onhand-bench-"+name+"-")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o755)
+}
