@@ -1,0 +1,9 @@
+package referee
+
+import (
+	"testing"
+
+	"onhand/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }

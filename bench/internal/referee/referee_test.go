@@ -1,0 +1,98 @@
+package referee
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/bench/internal/backlog"
+	"onhand/internal/testenv"
+)
+
+// Three events on two SKUs, one of them rejected, and the rows they lead to.
+const rightRows = `
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
+values ('', 'A', 'main', 5, 1, 'allow', 't', 0), ('', 'B', 'main', 7, 1, 'allow', 't', 0);
+insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation, "offset")
+values ('', 'e1', 's', 1, 'applied', null, 't', 0, 1, 0), ('', 'e2', 's', 1, 'applied', null, 't', 0, 1, 1),
+       ('', 'e3', 's', 1, 'rejected', 'insufficient_stock', 't', 0, 1, 2);
+insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
+values ('', 'A', 'main', 1, 5, 5, 'stock.received', 'e1', 's'), ('', 'B', 'main', 1, 7, 7, 'stock.received', 'e2', 's');
+insert into outbox (id, topic, event_id, payload) values (1, 'o', 'e1', ''), (2, 'o', 'e2', '')`
+
+func rightBooks() *backlog.Books {
+	return &backlog.Books{
+		Events: 3, Applied: 2, Rejected: 1,
+		Decided: map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: 7, Versions: 1}},
+		Summed:  map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: -3, Versions: 2}},
+	}
+}
+
+func TestEveryWrongRowIsNoticed(t *testing.T) {
+	t.Parallel()
+	everything := Terms{Decides: true, Books: true}
+	for _, tt := range []struct {
+		name, change string
+		terms        Terms
+		fault        string // part of one; empty = none
+	}{
+		{"nothing is wrong", ``, everything, ""},
+		{"only stock is kept", `truncate inbox, movements, outbox`, Terms{Decides: true}, ""},
+		{"a lost update", `update stock set on_hand = 4 where sku = 'A'`, everything, "stock of A is 4"},
+		{"a lost update, only stock", `update stock set on_hand = 4 where sku = 'A'`, Terms{Decides: true}, "is 4"},
+		{"a version too many", `update stock set version = 2 where sku = 'A'`, everything, "after 2 movements"},
+		{"a row too few", `delete from stock where sku = 'A'`, everything, "1 rows of stock, not 2"},
+		{
+			"a row too many", `update stock set sku = 'C' where sku = 'A'`, everything,
+			"stock of C is 5 after 1 movements, not 0 after 0",
+		},
+		{"negative stock", `update stock set on_hand = -1 where sku = 'A'`, everything, "1 rows of stock are negative"},
+		{"a lost event", `delete from inbox where event_id = 'e3'`, everything, "0 rejected events in the inbox, not 1"},
+		{
+			"a decision the other way", `update inbox set outcome = 'applied', reason = null where event_id = 'e3'`,
+			everything, "3 applied events in the inbox, not 2",
+		},
+		{"a lost movement", `delete from movements where event_id = 'e1'`, everything, "1 movements, not 2"},
+		{
+			"two effects of one event", `update movements set event_id = 'e1'`, everything,
+			"1 different events with a movement, not 2",
+		},
+		{
+			"an effect of a rejected event", `update movements set event_id = 'e3' where event_id = 'e1'`, everything,
+			"1 movements of an event that the inbox has as applied, not 2",
+		},
+		{
+			"a ledger that does not add up", `update movements set delta = 6 where event_id = 'e1'`, everything,
+			"1 rows of stock that are not the sum of their movements",
+		},
+		{"a lost message", `delete from outbox where id = 1`, everything, "1 outgoing messages, not 2"},
+		{"a message twice", `update outbox set event_id = 'e1'`, everything, "1 different events with a message"},
+		{"no decisions", `update stock set on_hand = -3, version = 2 where sku = 'B'`, Terms{}, ""},
+		{"no decisions, and a wrong sum", ``, Terms{}, "stock of B is 7 after 1 movements, not -3 after 2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			url := testenv.Database(t)
+			conn, err := pgx.Connect(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = conn.Exec(t.Context(), rightRows+";"+tt.change, pgx.QueryExecModeSimpleProtocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			faults, err := Check(t.Context(), url, rightBooks(), tt.terms)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := strings.Join(faults, "\n")
+			if (tt.fault == "") != (all == "") || !strings.Contains(all, tt.fault) {
+				t.Errorf("faults %q, want %q", all, tt.fault)
+			}
+		})
+	}
+}
