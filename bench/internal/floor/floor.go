@@ -27,40 +27,29 @@ func Run(ctx context.Context, job peer.Job, done *atomic.Int64) error {
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
 	defer func() { _ = client.Close() }()
-	partitions, err := client.Partitions(job.Topic)
-	if err != nil {
-		return fmt.Errorf("look up topic %s: %w", job.Topic, err)
-	}
 	consumer, err := sarama.NewConsumerFromClient(client)
 	if err != nil {
 		return fmt.Errorf("consume: %w", err)
 	}
 	defer func() { _ = consumer.Close() }()
+	readers, err := newReaders(client, consumer, job.Topic)
+	if err != nil {
+		return err
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	var ids atomic.Int64 // of outbox messages; a sequence would cost something
-	queues := make([]chan row, min(job.Writers, len(partitions)))
-	reading := make([]errgroup.Group, len(queues))
-	for i := range queues {
-		queues[i] = make(chan row, 2*job.Batch)
-	}
-	for i, p := range partitions {
-		end, err := client.GetOffset(job.Topic, p, sarama.OffsetNewest)
-		if err != nil {
-			return fmt.Errorf("find the end of %s/%d: %w", job.Topic, p, err)
+	for i := range job.Writers {
+		queue := make(chan row, 2*job.Batch)
+		var mine errgroup.Group
+		for p := i; p < len(readers); p += job.Writers {
+			mine.Go(func() error { return readers[p].run(ctx, queue) })
 		}
-		r := &reader{consumer: consumer, topic: job.Topic, partition: p, end: end, to: queues[i%len(queues)]}
-		reading[i%len(queues)].Go(func() error { return r.run(ctx) })
-	}
-	for i, queue := range queues {
 		group.Go(func() error {
 			defer close(queue)
-			return reading[i].Wait()
+			return mine.Wait()
 		})
-		group.Go(func() error {
-			w := newWriter(job, &ids, done)
-			return w.run(ctx, pool, queue)
-		})
+		group.Go(func() error { return newWriter(job, &ids, done).run(ctx, pool, queue) })
 	}
 	return group.Wait()
 }

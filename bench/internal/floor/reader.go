@@ -29,10 +29,27 @@ type reader struct {
 	topic     string
 	partition int32
 	end       int64 // the offset after the last record
-	to        chan<- row
 }
 
-func (r *reader) run(ctx context.Context) error {
+// newReaders returns one for each partition of topic.
+func newReaders(client sarama.Client, consumer sarama.Consumer, topic string) ([]*reader, error) {
+	partitions, err := client.Partitions(topic)
+	if err != nil {
+		return nil, fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	readers := make([]*reader, len(partitions))
+	for i, p := range partitions {
+		end, err := client.GetOffset(topic, p, sarama.OffsetNewest)
+		if err != nil {
+			return nil, fmt.Errorf("find the end of %s/%d: %w", topic, p, err)
+		}
+		readers[i] = &reader{consumer: consumer, topic: topic, partition: p, end: end}
+	}
+	return readers, nil
+}
+
+// run hands over every event of the partition, and returns after the last one.
+func (r *reader) run(ctx context.Context, to chan<- row) error {
 	if r.end == 0 {
 		return nil
 	}
@@ -55,7 +72,7 @@ func (r *reader) run(ctx context.Context) error {
 				return err
 			}
 			select {
-			case r.to <- row{event, body, r.partition, m.Offset}:
+			case to <- row{event, body, r.partition, m.Offset}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
