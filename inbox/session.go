@@ -176,20 +176,15 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 	defer s.dispatcher.drain(c)
 	this := map[string][]int32{tp.Topic: {tp.Partition}}
 	if c.held {
-		s.group.Pause(this)
 		s.unstarted.Add(-1)
-		s.hold(sess)
-		return nil
+	} else {
+		s.group.Resume(this) // a pause outlives the claim that asked for it
+		if s.verified(sess.Context(), c) && !s.read(sess.Context(), c, from.Messages()) {
+			return nil
+		}
 	}
-	s.group.Resume(this) // a pause outlives the claim that asked for it
-	if !s.verified(sess.Context(), c) {
-		s.hold(sess)
-		return nil
-	}
-	if s.read(sess.Context(), c, from.Messages()) {
-		s.group.Pause(this)
-		s.hold(sess)
-	}
+	s.group.Pause(this)
+	s.hold(sess)
 	return nil
 }
 
