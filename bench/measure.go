@@ -23,7 +23,7 @@ type measureCmd struct {
 	JSON        string   `name:"json" placeholder:"FILE" help:"Where to write all readings."`
 	Partitions  int      `default:"12" placeholder:"N" help:"Of each topic (${default})."`
 	SKUs        int      `name:"skus" default:"10000" placeholder:"N" help:"Different SKUs, drawn evenly (${default})."`
-	FloorBatch  int      `default:"5000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
+	FloorBatch  int      `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
 }
 
 // Help is shown below the flags' summary.
