@@ -3,6 +3,8 @@ package inbox
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,10 +32,7 @@ func kafkaName(tp offsets.TopicPartition) kafkalog.TopicPartition { return kafka
 // checkClaimed compares each claimed partition with its topic before anything is read (I9). What cannot be asked now is
 // asked again before the partition's first read.
 func (s *session) checkClaimed(ctx context.Context, topics map[string]kafkalog.Topic) {
-	claims := make([]*claim, 0, len(s.claims))
-	for _, c := range s.claims {
-		claims = append(claims, c)
-	}
+	claims := slices.Collect(maps.Values(s.claims))
 	s.checkTopics(ctx, topics, claims)
 	s.inRange = make(map[offsets.TopicPartition]bool, len(claims))
 	for tp := range s.checkRanges(ctx, claims) {
@@ -49,11 +48,7 @@ func (s *session) check(ctx context.Context, claims []*claim) {
 	for _, c := range claims {
 		names[c.Topic] = true
 	}
-	list := make([]string, 0, len(names))
-	for name := range names {
-		list = append(list, name)
-	}
-	topics, err := s.kafka.Topics(ctx, list)
+	topics, err := s.kafka.Topics(ctx, slices.Collect(maps.Keys(names)))
 	if err != nil {
 		s.cfg.Log.Warn().Err(err).Msg("cannot check topics now")
 	}
@@ -64,11 +59,7 @@ func (s *session) check(ctx context.Context, claims []*claim) {
 
 // checkTopics halts partitions of topics that were recreated or are compacted.
 func (s *session) checkTopics(ctx context.Context, topics map[string]kafkalog.Topic, claims []*claim) {
-	names := make([]string, 0, len(topics))
-	for name := range topics {
-		names = append(names, name)
-	}
-	compaction, err := s.kafka.Compaction(ctx, names)
+	compaction, err := s.kafka.Compaction(ctx, slices.Collect(maps.Keys(topics)))
 	if err != nil {
 		s.cfg.Log.Warn().Err(err).Msg("cannot tell whether topics are compacted")
 	}
@@ -162,7 +153,7 @@ func (s *session) checkHash(ctx context.Context, c *claim) error {
 	if !p.running || p.hash == nil || p.Next == 0 {
 		return nil
 	}
-	// Each answer is a whole batch of records, on connections that heartbeats need as well.
+	// Each answer is a whole batch of records.
 	s.hashing <- struct{}{}
 	defer func() { <-s.hashing }()
 	hash, found, err := s.kafka.RecordHash(ctx, kafkaName(c.TopicPartition), p.Next-1)

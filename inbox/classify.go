@@ -20,6 +20,11 @@ const (
 	classSlow                    // a timeout of ours: wait, and try less at a time
 )
 
+// infrastructure reports whether it is the database, or the way to it, that cannot do its work.
+func (c class) infrastructure() bool {
+	return c == classPause || c == classNotReady || c == classSlow
+}
+
 // The keys that two batches may create at the same moment. A violation of one of them is contention, not a fault: the
 // second run finds the row.
 var contendedKeys = map[string]bool{

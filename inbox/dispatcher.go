@@ -232,7 +232,8 @@ func (d *dispatcher) waitEmpty(ctx context.Context, c *claim) bool {
 	return c.idle() && !c.halted && ctx.Err() == nil
 }
 
-// borrow takes an idle claim out of the lanes' reach, to move its position without a record; give returns it.
+// borrow takes an idle claim out of the lanes' reach, to move its position without a record; finish gives it
+// back.
 func (d *dispatcher) borrow(c *claim) (*part, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

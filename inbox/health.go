@@ -57,7 +57,7 @@ func (h *health) databaseWorks() {
 }
 
 func (h *health) databaseFailed(cause class, err error) {
-	if cause != classPause && cause != classNotReady && cause != classSlow {
+	if !cause.infrastructure() {
 		return // the database answers; the batch or a record is at fault
 	}
 	h.mu.Lock()

@@ -175,11 +175,11 @@ func (l *lane) failed(b *batch, err error) []result {
 		return b.isolate(refused)
 	}
 	l.health.databaseFailed(cause, err)
-	if cause == classPause || cause == classNotReady || cause == classSlow {
-		l.log.Warn().Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
-	} else {
-		l.log.Debug().Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
+	level := zerolog.DebugLevel
+	if cause.infrastructure() {
+		level = zerolog.WarnLevel
 	}
+	l.log.WithLevel(level).Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
 	results := make([]result, len(b.parts))
 	for i, p := range b.parts {
 		r := &results[i]
@@ -232,7 +232,7 @@ func (l *lane) suspect(b *batch, p *part, r *result, cause class, err error) {
 	switch {
 	case len(b.parts) > 1:
 	case len(p.works) > 1:
-		r.attempt.limit = max(len(p.works)/2, 1)
+		r.attempt.limit = len(p.works) / 2
 	case cause == classPoison && p.attempt.condemn == nil:
 		r.attempt.limit = 1
 		r.attempt.condemn = &Refusal{
