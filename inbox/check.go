@@ -121,10 +121,10 @@ func (s *session) checkRanges(ctx context.Context, claims []*claim) map[offsets.
 		switch {
 		case !p.running:
 		case p.Next > r.HighWatermark:
-			s.halt(ctx, c, offsets.HaltBeyondLogEnd, fmt.Sprintf(
+			s.haltAt(ctx, c, p, offsets.HaltBeyondLogEnd, fmt.Sprintf(
 				"the position is %d, but the log ends at %d: it was cut back", p.Next, r.HighWatermark))
 		case p.Next < r.Start && p.idle:
-			s.halt(ctx, c, offsets.HaltBelowLogStart, fmt.Sprintf(
+			s.haltAt(ctx, c, p, offsets.HaltBelowLogStart, fmt.Sprintf(
 				"the position is %d, but the log starts at %d: retention removed %d offsets that were never read",
 				p.Next, r.Start, r.Start-p.Next))
 		}
