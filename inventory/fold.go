@@ -3,6 +3,8 @@ package inventory
 import (
 	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // errNotLoaded says that an event needs a row that Load did not read: a bug, or an event that was not in the batch.
@@ -20,8 +22,9 @@ type skuKey struct{ tenant, sku string }
 type stockRow struct {
 	key    stockKey
 	stock  Stock
-	sku    *skuRow // nil: nothing in this batch needs it
-	stored bool    // the row is in the database
+	sku    *skuRow    // nil: nothing in this batch needs it
+	stored bool       // the row is in the database
+	place  pgtype.TID // ... here, for as long as it is locked
 
 	blocked bool // the row, or the one of skus that it needs, is held by another client
 

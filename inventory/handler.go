@@ -10,14 +10,8 @@ import (
 	"onhand/outbox"
 )
 
-// DefaultOutboxTopic is where messages go if the configuration does not say.
-const DefaultOutboxTopic = "inventory.changes"
-
 // Config is what a Handler needs to know.
 type Config struct {
-	// OutboxTopic is where the messages about changed stock go; empty = DefaultOutboxTopic.
-	OutboxTopic string
-
 	// OnPartitionMove, if set, is told when a stock row is moved by another partition than the one before: order
 	// across partitions is not defined, so a SKU's events should share one. It is called before the commit, from every
 	// lane, and again if a batch has to be run again; it must not block.
@@ -46,9 +40,6 @@ var _ inbox.BatchHandler = (*Handler)(nil)
 
 // NewHandler returns a Handler for one lane.
 func NewHandler(cfg Config) *Handler {
-	if cfg.OutboxTopic == "" {
-		cfg.OutboxTopic = DefaultOutboxTopic
-	}
 	return &Handler{cfg: cfg}
 }
 

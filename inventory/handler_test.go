@@ -91,17 +91,18 @@ func TestTheTablesRefuseWhatNoDecisionMayWrite(t *testing.T) {
 	const stock = "insert into stock (tenant, sku, location, last_topic, last_partition, on_hand, version, reserved, " +
 		"backorder, backorder_limit) values ('', 'S', 'main', 't', 0, "
 	for statement, constraint := range map[string]string{
-		stock + "-1, 1, 0, 'deny', null)":                                                "stock_not_oversold",
-		stock + "-3, 1, 0, 'limit', 2)":                                                  "stock_not_oversold",
-		stock + "1, 1, 0, 'limit', null)":                                                "stock_limit",
-		stock + "1, 1, 0, 'deny', 5)":                                                    "stock_limit",
-		stock + "1, 0, 0, 'deny', null)":                                                 "stock_version_check",
-		stock + "1, 1, -1, 'deny', null)":                                                "stock_reserved_check",
-		"insert into skus values ('', 'S', 'limit', null)":                               "skus_limit",
-		"insert into skus values ('', 'S', 'allow', 3)":                                  "skus_limit",
-		"insert into skus values ('', 'S', 'limit', -3)":                                 "skus_backorder_limit_check",
-		"insert into skus values ('', 'S', 'sometimes', null)":                           "skus_backorder_check",
-		"insert into movements values ('', 'S', 'main', 0, 1, 1, 'stock.sold', 'e', '')": "movements_version_check",
+		stock + "-1, 1, 0, 'deny', null)":                      "stock_not_oversold",
+		stock + "-3, 1, 0, 'limit', 2)":                        "stock_not_oversold",
+		stock + "1, 1, 0, 'limit', null)":                      "stock_limit",
+		stock + "1, 1, 0, 'deny', 5)":                          "stock_limit",
+		stock + "1, 0, 0, 'deny', null)":                       "stock_version_check",
+		stock + "1, 1, -1, 'deny', null)":                      "stock_reserved_check",
+		"insert into skus values ('', 'S', 'limit', null)":     "skus_limit",
+		"insert into skus values ('', 'S', 'allow', 3)":        "skus_limit",
+		"insert into skus values ('', 'S', 'limit', -3)":       "skus_backorder_limit_check",
+		"insert into skus values ('', 'S', 'sometimes', null)": "skus_backorder_check",
+		`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
+		 values ('', 'S', 'main', 0, 1, 1, 'stock.sold', 'e', '')`: "movements_version_check",
 	} {
 		_, err := conn.Exec(t.Context(), statement)
 		var pgErr *pgconn.PgError

@@ -10,9 +10,8 @@ import (
 // The rows that a batch without definitions needs: those of its keys.
 const wantedKeys = `
 with wanted as (
-  select k.tenant, k.sku, k.location, k.ord::integer, null::integer as definition
-  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (tenant, sku, location, ord)
-  order by k.ord
+  select unnest($1::text[]) as tenant, unnest($2::text[]) as sku, unnest($3::text[]) as location,
+         generate_series(1, cardinality($1::text[])) as ord, null::integer as definition
 )`
 
 // With definitions, also every row of their SKUs, in one order with the others.
@@ -41,13 +40,14 @@ const (
 select coalesce(w.ord, 0), coalesce(w.definition, 0), case when w.definition is not null then w.location end,
        coalesce(s.version, 0), coalesce(s.on_hand, 0), coalesce(s.reserved, 0),
        coalesce(s.backorder, u.backorder), coalesce(s.backorder_limit, u.backorder_limit),
-       nullif(s.last_topic, $4), coalesce(s.last_partition, 0),
+       nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid,
        s.version is null and (
-         exists (select from stock e where e.tenant = w.tenant and e.sku = w.sku and e.location = w.location)
-         or u.backorder is null and exists (select from skus e where e.tenant = w.tenant and e.sku = w.sku))
+         (select true from stock e where e.tenant = w.tenant and e.sku = w.sku and e.location = w.location) is not null
+         or u.backorder is null and (select true from skus e where e.tenant = w.tenant and e.sku = w.sku) is not null)
 from wanted w
 left join lateral (
-  select s.version, s.on_hand, s.reserved, s.backorder, s.backorder_limit, s.last_topic, s.last_partition
+  select s.version, s.on_hand, s.reserved, s.backorder, s.backorder_limit, s.last_topic, s.last_partition,
+         s.ctid
   from stock s
   where s.tenant = w.tenant and s.sku = w.sku and s.location = w.location
   for update`
@@ -125,6 +125,7 @@ type stockAnswer struct {
 	backorder                      pgtype.DriverBytes // nil: there is neither a row of stock nor of skus
 	limit                          *int64
 	location                       *string // only with a definition
+	place                          pgtype.TID
 	lastTopic                      *string // nil: the topic that was sent
 	unlocked                       bool    // a row is there, and held by another client
 }
@@ -132,7 +133,7 @@ type stockAnswer struct {
 func (a *stockAnswer) columns() []any {
 	return []any{
 		&a.ord, &a.definition, &a.location, &a.version, &a.onHand, &a.reserved, &a.backorder, &a.limit,
-		&a.lastTopic, &a.lastPartition, &a.unlocked,
+		&a.lastTopic, &a.lastPartition, &a.place, &a.unlocked,
 	}
 }
 
@@ -158,7 +159,7 @@ func (h *Handler) readStock(rows pgx.Rows, keys []*stockRow) error {
 
 // take fills r with the answer about it.
 func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
-	r.stored, r.blocked = a.version > 0, a.unlocked
+	r.stored, r.blocked, r.place = a.version > 0, a.unlocked, a.place
 	r.stock = Stock{OnHand: a.onHand, Reserved: a.reserved, Version: a.version}
 	if a.backorder != nil {
 		r.stock.Policy = storedPolicy(a.backorder, a.limit)

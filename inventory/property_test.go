@@ -113,7 +113,7 @@ func sortedRows(stored map[stockKey]storedRow) []storedRow {
 func TestTheDatabaseEndsLikeTheModelWhereverAHistoryIsCut(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, testenv.Database(t))
-	h := NewHandler(Config{OutboxTopic: "changes"})
+	h := NewHandler(Config{})
 	tenants := 0
 	rapid.Check(t, func(t *rapid.T) {
 		// A tenant for each history, in place of an empty database for each.
@@ -172,7 +172,7 @@ func compareWithModel(ctx context.Context, t rapid.TB, conn *pgx.Conn, tenant st
 func storedMessages(ctx context.Context, conn *pgx.Conn, tenant string) ([]modelMovement, error) {
 	rows, err := conn.Query(ctx, `
 select payload, key, event_id, headers from outbox
-where convert_from(payload, 'UTF8')::jsonb ->> 'tenant' = $1 and topic = 'changes'
+where convert_from(payload, 'UTF8')::jsonb ->> 'tenant' = $1 and topic = 'inventory.changes'
 order by id`, tenant)
 	if err != nil {
 		return nil, err

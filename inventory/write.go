@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-
-	"onhand/outbox"
 )
 
 // write queues what the fold came to. Every row that it updates is locked since Load, so the order in which an update
@@ -17,8 +15,7 @@ func (h *Handler) write(q *pgx.Batch) {
 	insertStockRows(q, created)
 	updateStockRows(q, moved)
 	redefineStockRows(q, redefined)
-	insertMovements(q, h.fold.movements)
-	outbox.Queue(q, h.ids, changedMessages(h.cfg.OutboxTopic, h.fold.movements))
+	insertMovements(q, h.fold.movements, h.ids)
 }
 
 // changedRows sorts out what is to be written of stock.

@@ -1,6 +1,11 @@
 package inventory
 
-import "github.com/jackc/pgx/v5"
+import (
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
 
 const insertStock = `
 insert into stock (tenant, sku, location, on_hand, version, last_topic, last_partition, partition_moves,
@@ -10,13 +15,17 @@ from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::
             $9::text[], $10::bigint[])
   as n (tenant, sku, location, on_hand, version, topic, partition, moves, backorder, backorder_limit)`
 
+// A row that is stored is locked since Load, so it is still where it was found: its place spares another look into the
+// index.
 const updateStock = `
 update stock s
 set on_hand = n.on_hand, version = n.version, last_topic = n.topic, last_partition = n.partition,
     partition_moves = s.partition_moves + n.moves, updated_at = now()
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::integer[])
-  as n (tenant, sku, location, on_hand, version, topic, partition, moves)
-where s.tenant = n.tenant and s.sku = n.sku and s.location = n.location`
+from (
+  select unnest($1::tid[]) as place, unnest($2::bigint[]) as on_hand, unnest($3::bigint[]) as version,
+         unnest($4::text[]) as topic, unnest($5::integer[]) as partition, unnest($6::integer[]) as moves
+) n
+where s.ctid = n.place`
 
 // What is on hand and the policy change in one statement, or the CHECK could see the one without the other.
 const redefineStock = `
@@ -24,41 +33,54 @@ update stock s
 set on_hand = n.on_hand, version = n.version, last_topic = n.topic, last_partition = n.partition,
     partition_moves = s.partition_moves + n.moves, updated_at = now(),
     backorder = n.backorder, backorder_limit = n.backorder_limit
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::integer[],
-            $9::text[], $10::bigint[])
-  as n (tenant, sku, location, on_hand, version, topic, partition, moves, backorder, backorder_limit)
-where s.tenant = n.tenant and s.sku = n.sku and s.location = n.location`
+from (
+  select unnest($1::tid[]) as place, unnest($2::bigint[]) as on_hand, unnest($3::bigint[]) as version,
+         unnest($4::text[]) as topic, unnest($5::integer[]) as partition, unnest($6::integer[]) as moves,
+         unnest($7::text[]) as backorder, unnest($8::bigint[]) as backorder_limit
+) n
+where s.ctid = n.place`
 
 func insertStockRows(q *pgx.Batch, rows []*stockRow) {
-	if len(rows) > 0 {
-		q.Queue(insertStock, append(stockColumns(rows), policyColumns(rows)...)...)
+	if len(rows) == 0 {
+		return
 	}
+	tenants, skus, locations := make([]string, len(rows)), make([]string, len(rows)), make([]string, len(rows))
+	for i, r := range rows {
+		tenants[i], skus[i], locations[i] = r.key.tenant, r.key.sku, r.key.location
+	}
+	q.Queue(insertStock, slices.Concat([]any{tenants, skus, locations}, stateColumns(rows), policyColumns(rows))...)
 }
 
 func updateStockRows(q *pgx.Batch, rows []*stockRow) {
-	if len(rows) > 0 {
-		q.Queue(updateStock, stockColumns(rows)...)
-	}
+	queueUpdate(q, updateStock, rows, nil)
 }
 
 func redefineStockRows(q *pgx.Batch, rows []*stockRow) {
-	if len(rows) > 0 {
-		q.Queue(redefineStock, append(stockColumns(rows), policyColumns(rows)...)...)
-	}
+	queueUpdate(q, redefineStock, rows, policyColumns(rows))
 }
 
-// stockColumns are the arguments that name rows and say what became of them.
-func stockColumns(rows []*stockRow) []any {
+// queueUpdate queues an update of rows that are stored.
+func queueUpdate(q *pgx.Batch, sql string, rows []*stockRow, more []any) {
+	if len(rows) == 0 {
+		return
+	}
+	places := make([]pgtype.TID, len(rows))
+	for i, r := range rows {
+		places[i] = r.place
+	}
+	q.Queue(sql, slices.Concat([]any{places}, stateColumns(rows), more)...)
+}
+
+// stateColumns are the arguments that say what became of rows.
+func stateColumns(rows []*stockRow) []any {
 	n := len(rows)
-	tenants, skus, locations := make([]string, n), make([]string, n), make([]string, n)
 	onHand, versions := make([]int64, n), make([]int64, n)
 	topics, partitions, moves := make([]string, n), make([]int32, n), make([]int32, n)
 	for i, r := range rows {
-		tenants[i], skus[i], locations[i] = r.key.tenant, r.key.sku, r.key.location
 		onHand[i], versions[i] = r.stock.OnHand, r.stock.Version
 		topics[i], partitions[i], moves[i] = r.last.Topic, r.last.ID, r.moves
 	}
-	return []any{tenants, skus, locations, onHand, versions, topics, partitions, moves}
+	return []any{onHand, versions, topics, partitions, moves}
 }
 
 func policyColumns(rows []*stockRow) []any {

@@ -19,6 +19,7 @@ create table installation (
     database          text not null,
     cluster_id        text not null,
     consumer_group    text not null,
+    outbox_topic      text not null default 'inventory.changes',
     created_at        timestamptz not null default now(),
     adopted_at        timestamptz
 );
@@ -57,22 +58,27 @@ create table offsets (
 
 create type inbox_outcome as enum ('applied', 'rejected');
 
+-- Cut in generations that are dropped whole, each in a partition of its own; a batch writes into the newest one. What is
+-- wide stands last in this table and in movements: less is lost between columns to alignment.
 create table inbox (
+    -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
+    fingerprint bigint not null,
+    "offset"    bigint not null,
+    partition   integer not null,
+    incarnation integer not null,
+    outcome     inbox_outcome not null,
+    slot        smallint not null default 0,
     tenant      text collate "C" not null,
     event_id    text collate "C" not null,
     source      text collate "C" not null,
-    -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
-    fingerprint bigint not null,
-    outcome     inbox_outcome not null,
-    reason      text,
     topic       text collate "C" not null,
-    partition   integer not null,
-    incarnation integer not null,
-    "offset"    bigint not null,
-    recorded_at timestamptz not null default now(),
-    primary key (tenant, event_id, source),
+    reason      text,
+    primary key (tenant, event_id, source, slot),
     constraint inbox_reason check ((outcome = 'rejected') = (reason is not null))
-);
+) partition by list (slot);
+create table inbox_0 partition of inbox for values in (0);
+create table inbox_1 partition of inbox for values in (1);
+create table inbox_2 partition of inbox for values in (2);
 
 create table dead_letters (
     topic          text collate "C" not null,
@@ -124,25 +130,29 @@ create table stock (
         check (on_hand >= 0 or backorder = 'allow' or (backorder = 'limit' and on_hand >= -backorder_limit))
 ) with (fillfactor = 70);
 
--- The ledger: append-only, and the only way stock changes.
+-- Of outgoing messages: movements and outbox_messages draw from it. A number drawn stands for a block of ids that ends
+-- before the next number; they are drawn while the locks that order the messages are held (ARCHITECTURE.md, "Out").
+create sequence outbox_id increment by 1000 cache 1;
+
+-- The ledger: append-only, and the only way stock changes. Each row is also an outgoing message.
 create table movements (
-    tenant       text collate "C" not null,
-    sku          text collate "C" not null,
-    location     text collate "C" not null,
     version      bigint not null check (version > 0),
     delta        bigint not null,
     on_hand      bigint not null,
+    message_id   bigint, -- null: nobody is told
+    recorded_at  timestamptz not null default now(),
+    tenant       text collate "C" not null,
+    sku          text collate "C" not null,
+    location     text collate "C" not null,
     kind         text not null,
     event_id     text collate "C" not null,
     event_source text collate "C" not null,
-    recorded_at  timestamptz not null default now(),
-    primary key (tenant, sku, location, version)
+    primary key (tenant, sku, location, version),
+    constraint movements_message unique (message_id)
 );
 
--- Ids are drawn explicitly, while the locks that order the messages are held (ARCHITECTURE.md, "Out").
-create sequence outbox_id cache 1;
-
-create table outbox (
+-- Messages that are not about a movement.
+create table outbox_messages (
     id       bigint primary key,
     topic    text not null,
     key      bytea,
@@ -150,6 +160,25 @@ create table outbox (
     payload  bytea not null,
     headers  bytea[] not null default '{}'
 );
+
+-- All messages. Those about movements are made of the ledger when they are read: a copy would cost each event more than
+-- a third of all that it writes.
+create view outbox as
+select m.message_id as id, coalesce((select outbox_topic from installation), 'inventory.changes') as topic,
+       convert_to(m.sku, 'UTF8') as key, m.event_id,
+       convert_to(
+         '{"kind":"stock.changed"' || case when m.tenant <> '' then ',"tenant":' || to_json(m.tenant)::text else '' end
+         || ',"sku":' || to_json(m.sku)::text || ',"location":' || to_json(m.location)::text
+         || ',"on_hand":' || m.on_hand || ',"reserved":0,"available":' || m.on_hand
+         || ',"version":' || m.version || ',"delta":' || m.delta || ',"event_id":' || to_json(m.event_id)::text
+         || case when m.event_source <> '' then ',"source":' || to_json(m.event_source)::text else '' end
+         || ',"event_kind":' || to_json(m.kind)::text || '}', 'UTF8') as payload,
+       '{content-type,application/json}'::bytea[] as headers
+from movements m
+where m.message_id is not null
+union all
+select o.id, o.topic, o.key, o.event_id, o.payload, o.headers
+from outbox_messages o;
 
 create table operator_actions (
     id        bigint generated always as identity primary key,
@@ -165,9 +194,10 @@ create table operator_actions (
 
 -- +goose Down
 drop table operator_actions;
-drop table outbox;
-drop sequence outbox_id;
+drop view outbox;
+drop table outbox_messages;
 drop table movements;
+drop sequence outbox_id;
 drop table stock;
 drop table skus;
 drop table dead_letters;

@@ -23,36 +23,32 @@ type Header struct {
 	Value []byte
 }
 
-const drawIDs = `select nextval('outbox_id') from generate_series(1, $1::integer)`
+// blockSize is how many ids one number of the sequence stands for: the sequence's increment.
+const blockSize = 1000
 
-// Draw queues drawing n ids onto q; ids holds them, ascending, once q's results are read. Draw after the locks that
-// order the messages are held, and in a transaction that has its transaction id already: the relay's safe horizon rests
-// on both.
+const drawBlocks = `select nextval('outbox_id') from generate_series(1, $1::integer)`
+
+// Draw queues drawing n ids onto q; ids holds them, ascending, once q's results are read. They come in blocks, of which
+// the rest stays unused: gaps are normal. Draw after the locks that order the messages are held, and in a transaction
+// that has its transaction id already: the relay's safe horizon rests on both.
 func Draw(q *pgx.Batch, n int, ids *[]int64) {
 	*ids = (*ids)[:0]
-	q.Queue(drawIDs, n).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
+	q.Queue(drawBlocks, (n+blockSize-1)/blockSize).Query(func(rows pgx.Rows) error {
+		var first int64
+		_, err := pgx.ForEachRow(rows, []any{&first}, func() error {
+			for id := first; id < first+blockSize && len(*ids) < n; id++ {
+				*ids = append(*ids, id)
 			}
-			*ids = append(*ids, id)
-		}
-		return rows.Err()
+			return nil
+		})
+		return err
 	})
 }
 
 const insertMessages = `
-insert into outbox (id, topic, key, event_id, payload, headers)
-select m.id, m.topic, m.key, m.event_id, m.payload, m.headers::bytea[]
-from unnest($1::bigint[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[])
-  as m (id, topic, key, event_id, payload, headers)`
-
-// The same for messages with one topic and one set of headers, which cost as much as the rest of the row otherwise.
-const insertAlikeMessages = `
-insert into outbox (id, topic, key, event_id, payload, headers)
-select m.id, $2::text, m.key, m.event_id, m.payload, $6::bytea[]
-from unnest($1::bigint[], $3::bytea[], $4::text[], $5::bytea[]) as m (id, key, event_id, payload)`
+insert into outbox_messages (id, topic, key, event_id, payload, headers)
+select unnest($1::bigint[]), unnest($2::text[]), unnest($3::bytea[]), unnest($4::text[]), unnest($5::bytea[]),
+       unnest($6::text[])::bytea[]`
 
 // Queue queues the insert of ms onto q, each with the id of the same index; there must be at least as many ids.
 func Queue(q *pgx.Batch, ids []int64, ms []Message) {
@@ -65,30 +61,12 @@ func Queue(q *pgx.Batch, ids []int64, ms []Message) {
 	for i := range ms {
 		keys[i], events[i], payloads[i] = ms[i].Key, ms[i].EventID, ms[i].Payload
 	}
-	if alike(ms) {
-		q.Queue(insertAlikeMessages, ids[:len(ms)], ms[0].Topic, keys, events, payloads, headersLiteral(ms[0].Headers))
-		return
-	}
 	topics := make([]string, len(ms))
 	headers := make([]string, len(ms))
 	for i := range ms {
 		topics[i], headers[i] = ms[i].Topic, headersLiteral(ms[i].Headers)
 	}
 	q.Queue(insertMessages, ids[:len(ms)], topics, keys, events, payloads, headers)
-}
-
-// alike reports whether all messages have the first one's topic and headers: the same slice, as who makes many of them
-// gives it.
-func alike(ms []Message) bool {
-	first := &ms[0]
-	for i := range ms {
-		m := &ms[i]
-		if m.Topic != first.Topic || len(m.Headers) != len(first.Headers) ||
-			len(m.Headers) > 0 && &m.Headers[0] != &first.Headers[0] {
-			return false
-		}
-	}
-	return true
 }
 
 // headersLiteral is hs as Postgres reads a bytea[]: keys and values in turn. Arrays of arrays cannot be unnested row by

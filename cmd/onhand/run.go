@@ -95,7 +95,7 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 			MaxRecordBytes: cfg.MaxRecordBytes, IgnoreUnknownKinds: cfg.IgnoreUnknownKinds,
 		}),
 		NewBatch: func() inbox.BatchHandler {
-			return inventory.NewHandler(inventory.Config{OutboxTopic: cfg.OutboxTopic, OnPartitionMove: warnOfMoves(log)})
+			return inventory.NewHandler(inventory.Config{OnPartitionMove: warnOfMoves(log)})
 		},
 		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,
 		CheckEvery: cfg.CheckEvery, Lanes: cfg.Lanes,

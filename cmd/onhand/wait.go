@@ -89,6 +89,9 @@ func waitForInstallation(ctx context.Context, cfg Config, pool *pgxpool.Pool, bo
 			return err
 		}
 		own, err = installation.Ensure(ctx, pool, k)
+		if err == nil {
+			err = installation.SetOutboxTopic(ctx, pool, cfg.OutboxTopic)
+		}
 		if errors.Is(err, installation.ErrGuard) || hopeless(err) {
 			return final{err}
 		}

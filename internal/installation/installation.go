@@ -146,3 +146,14 @@ func create(ctx context.Context, pool *pgxpool.Pool, i Installation) error {
 	}
 	return nil
 }
+
+const setOutboxTopic = `update installation set outbox_topic = $1 where outbox_topic <> $1`
+
+// SetOutboxTopic names the topic for messages about changed stock. It belongs to the installation and not to a message:
+// what was not published yet goes to the new one too.
+func SetOutboxTopic(ctx context.Context, pool *pgxpool.Pool, topic string) error {
+	if _, err := pool.Exec(ctx, setOutboxTopic, topic); err != nil {
+		return fmt.Errorf("set the outbox topic: %w", err)
+	}
+	return nil
+}

@@ -196,3 +196,23 @@ func execute(t *testing.T, pool *pgxpool.Pool, sql string) {
 		t.Fatal(err)
 	}
 }
+
+func TestTheOutboxTopicIsTheOneThatWasSetLast(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	ensure(t, pool, here)
+	for _, topic := range []string{"changes", "changes", "others"} {
+		if err := installation.SetOutboxTopic(t.Context(), pool, topic); err != nil {
+			t.Fatal(err)
+		}
+		insert := `insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+			values ('', $1, 'main', 1, 1, 1, 'stock.received', 'e', '', 1) on conflict do nothing`
+		if _, err := pool.Exec(t.Context(), insert, "S"); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := pool.QueryRow(t.Context(), `select topic from outbox`).Scan(&got); err != nil || got != topic {
+			t.Errorf("messages go to %q (%v), want %q", got, err, topic)
+		}
+	}
+}

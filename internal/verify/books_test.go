@@ -172,7 +172,7 @@ func (s *shop) keepBooks(t *testing.T) *pgxpool.Pool {
 func (s *shop) writeBooks(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	q := &pgx.Batch{}
-	for _, table := range []string{"offsets", "inbox", "dead_letters", "skus", "stock", "movements", "outbox"} {
+	for _, table := range []string{"offsets", "inbox", "dead_letters", "skus", "stock", "movements", "outbox_messages"} {
 		q.Queue("delete from " + table) // for a few rows much faster than truncate
 	}
 	q.Queue(`insert into offsets (topic, partition, topic_id, start, next, applied, rejected, duplicate, parked, ignored,
@@ -206,13 +206,13 @@ func (s *shop) writeEntry(t *testing.T, q *pgx.Batch, e entry, at int64) {
 			s.topic, e.partition, at, e.outcome, []byte(e.value))
 		return
 	}
-	q.Queue(`insert into inbox values ('', $1, '', $2, $3::inbox_outcome,
-		case when $3 = 'rejected' then 'insufficient_stock' end, $4, $5, 1, $6)`,
+	q.Queue(`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation, "offset")
+		values ('', $1, '', $2, $3::inbox_outcome, case when $3 = 'rejected' then 'insufficient_stock' end, $4, $5, 1, $6)`,
 		event.ID, event.Fingerprint, e.outcome, s.topic, e.partition, at)
 	if e.version > 0 {
-		q.Queue(`insert into movements values ('', $1, 'main', $2, $3, $4, $5, $6, '')`,
+		q.Queue(`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+			values ('', $1, 'main', $2, $3, $4, $5, $6, '', nextval('outbox_id'))`,
 			e.sku, e.version, e.delta, e.onHand, event.Body.(*inventory.Event).Kind.String(), event.ID)
-		q.Queue(`insert into outbox values (nextval('outbox_id'), 'changes', $1, $2, '{}')`, []byte(e.sku), event.ID)
 	}
 }
 

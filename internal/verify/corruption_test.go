@@ -49,13 +49,17 @@ var corruptions = []corruption{
 	},
 	{
 		"an event that never was",
-		`insert into inbox select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, 7
+		`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition,
+		   incarnation, "offset")
+		 select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, 7
 		 from inbox where event_id = 'e7'`,
 		"I5", "offset 7", `"x"`,
 	},
 	{
 		"an event twice, under two ids",
-		`insert into inbox select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, "offset"
+		`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition,
+		   incarnation, "offset")
+		 select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, "offset"
 		 from inbox where event_id = 'e7'`,
 		"I5", "offset 10", "one row for it",
 	},
@@ -96,7 +100,9 @@ var corruptions = []corruption{
 	},
 	{
 		"a known record with an inbox row of its own",
-		`insert into inbox select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, 2
+		`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition,
+		   incarnation, "offset")
+		 select tenant, 'x', source, fingerprint, outcome, reason, topic, partition, 1, 2
 		 from inbox where event_id = 'e1'`,
 		"I3", "offset 2", `"e1"`,
 	},
@@ -191,12 +197,17 @@ var corruptions = []corruption{
 	},
 	{
 		"a movement twice",
-		`insert into movements select tenant, sku, location, 5, 0, -1, kind, event_id, ''
+		`insert into movements (tenant, sku, location, version, delta, on_hand, kind,
+		   event_id, event_source, message_id)
+		 select tenant, sku, location, 5, 0, -1, kind, event_id, '', nextval('outbox_id')
 		 from movements where sku = 'A' and version = 4`,
 		"I1", "offset 11", "2 movements",
 	},
 	{
-		"a movement of nobody", `insert into movements values ('', 'A', 'main', 5, 0, -1, 'stock.adjusted', 'x', '')`,
+		"a movement of nobody",
+		`insert into movements (tenant, sku, location, version, delta, on_hand, kind,
+		   event_id, event_source, message_id)
+		 values ('', 'A', 'main', 5, 0, -1, 'stock.adjusted', 'x', '', nextval('outbox_id'))`,
 		"I3", "version 5", "no inbox row",
 	},
 	{
@@ -221,13 +232,17 @@ var corruptions = []corruption{
 	},
 
 	// outbox
-	{"a message that is gone", `delete from outbox where event_id = 'e2'`, "I6", "'e2'", "0 messages"},
+	{"a message that is gone", `update movements set message_id = null where event_id = 'e2'`, "I6", "version 2", "no message"},
 	{
-		"a message twice",
-		`insert into outbox select nextval('outbox_id'), topic, key, event_id, payload from outbox where event_id = 'e2'`,
-		"I6", "'e2'", "2 messages",
+		"messages out of order", `update movements set message_id = nextval('outbox_id') where event_id = 'e1'`,
+		"I6", "version 2", "after message",
 	},
-	{"a message of nobody", `update outbox set event_id = 'x' where event_id = 'e2'`, "I6", "'x'", "0 messages"},
+	{
+		"a message with the id of another",
+		`insert into outbox_messages (id, topic, event_id, payload)
+		 select message_id, 'changes', 'x', '{}' from movements where event_id = 'e2'`,
+		"I6", "message", "2 messages",
+	},
 }
 
 func TestOneRowChangedByHandIsFound(t *testing.T) {

@@ -77,21 +77,32 @@ left join inbox i on i.tenant = m.tenant and i.event_id = m.event_id and i.sourc
 where i.outcome is distinct from 'applied'
 limit $1`
 
-// A movement has its message, and a message its movement.
+// A movement is a message, and they leave in the order of its row's versions.
 const wrongMessages = `
-select format('event %L', coalesce(m.event_id, o.event_id)) as place,
-       format('%s messages: one a movement', coalesce(m.n, 0)) as expected,
-       format('%s messages', coalesce(o.n, 0)) as found,
+select format('%L at %L of tenant %L, version %s', m.sku, m.location, m.tenant, m.version) as place,
+       'a message after the one before' as expected,
+       case when m.message_id is null then 'no message'
+            else format('message %s after message %s', m.message_id, m.before) end as found,
        count(*) over () as total
-from (select event_id, count(*) as n from movements group by event_id) m
-full join (
-  select event_id collate "C" as event_id, count(*) as n from outbox group by event_id collate "C"
-) o on o.event_id = m.event_id
-where m.n is distinct from o.n
+from (
+  select tenant, sku, location, version, kind, message_id,
+         lag(message_id) over (partition by tenant, sku, location order by version) as before
+  from movements
+) m
+where m.message_id is null or m.message_id <= m.before
+limit $1`
+
+// No two messages share a place in the order.
+const doubledMessages = `
+select format('message %s', m.message_id) as place, 'one message' as expected, '2 messages' as found,
+       count(*) over () as total
+from movements m
+join outbox_messages o on o.id = m.message_id
 limit $1`
 
 const countLedger = `
-select (select count(*) from stock), (select count(*) from movements), (select count(*) from outbox)`
+select (select count(*) from stock), (select count(*) from movements), (select count(*) from movements where message_id is not null)
+       + (select count(*) from outbox_messages)`
 
 // ledger compares the tables that hold the records' effects with one another.
 func (v *Verification) ledger(ctx context.Context) error {
@@ -101,6 +112,7 @@ func (v *Verification) ledger(ctx context.Context) error {
 		{"I4", "stock", wrongPolicy},
 		{"I3", "movements", unknownMovement},
 		{"I6", "outbox", wrongMessages},
+		{"I6", "outbox", doubledMessages},
 	} {
 		if err := v.check(ctx, c); err != nil {
 			return fmt.Errorf("compare %s: %w", c.place, err)

@@ -14,13 +14,13 @@ func (w *writer) write(ctx context.Context, tx pgx.Tx) error {
 		columns []string
 		row     func(i int) ([]any, error)
 	}{
-		{"inbox", []string{
-			"tenant", "event_id", "source", "fingerprint", "outcome", "topic", "partition", "incarnation", "offset",
+		{"inbox_0", []string{
+			"tenant", "event_id", "source", "fingerprint", "outcome", "topic", "partition", "incarnation", "offset", "slot",
 		}, w.inboxRow},
 		{"movements", []string{
 			"tenant", "sku", "location", "version", "delta", "on_hand", "kind", "event_id", "event_source",
+			"message_id",
 		}, w.movementRow},
-		{"outbox", []string{"id", "topic", "key", "event_id", "payload", "headers"}, w.outboxRow},
 	} {
 		source := pgx.CopyFromSlice(len(w.batch), table.row)
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{table.name}, table.columns, source); err != nil {
@@ -36,18 +36,14 @@ func (w *writer) write(ctx context.Context, tx pgx.Tx) error {
 func (w *writer) inboxRow(i int) ([]any, error) {
 	r := &w.batch[i]
 	e := &r.event
-	return []any{e.Tenant, e.ID, e.Source, e.Fingerprint, "applied", w.job.Topic, r.partition, int32(1), r.offset}, nil
+	return []any{e.Tenant, e.ID, e.Source, e.Fingerprint, "applied", w.job.Topic, r.partition, int32(1), r.offset,
+		int16(0)}, nil
 }
 
 func (w *writer) movementRow(i int) ([]any, error) {
 	r, m := &w.batch[i], &w.movements[i]
 	return []any{
 		r.event.Tenant, r.body.SKU, r.body.Line.Location, m.version, m.delta, m.onHand, r.body.Kind.String(),
-		r.event.ID, r.event.Source,
+		r.event.ID, r.event.Source, m.id,
 	}, nil
-}
-
-func (w *writer) outboxRow(i int) ([]any, error) {
-	r, m := &w.batch[i], &w.movements[i]
-	return []any{m.id, outboxTopic, []byte(r.body.SKU), r.event.ID, m.payload, w.headers}, nil
 }

@@ -1,12 +1,6 @@
 package floor
 
-import (
-	"github.com/jackc/pgx/v5"
-
-	"onhand/bench/internal/peer"
-)
-
-const outboxTopic = peer.OutboxTopic
+import "github.com/jackc/pgx/v5"
 
 const insertSKUs = `
 insert into skus (tenant, sku, backorder)

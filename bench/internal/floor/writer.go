@@ -24,10 +24,9 @@ type total struct {
 // writer commits one batch after another. All events of a SKU come from one partition and so to one writer, which can
 // keep the sums in memory; a service could not (I10).
 type writer struct {
-	job     peer.Job
-	ids     *atomic.Int64
-	done    *atomic.Int64
-	headers [][]byte
+	job  peer.Job
+	ids  *atomic.Int64
+	done *atomic.Int64
 
 	stock map[key]*total
 	next  map[int32]int64 // by partition
@@ -35,18 +34,14 @@ type writer struct {
 	batch     []row
 	changed   []key // rows of stock that the batch changes, each once
 	movements []movement
-	payloads  []byte // of the batch's messages, one after another
 }
 
-// movement is what an event makes of a row of stock, and the message about it.
-type movement struct {
-	delta, onHand, version, id int64
-	payload                    []byte
-}
+// movement is what an event makes of a row of stock, and the id of the message about it.
+type movement struct{ delta, onHand, version, id int64 }
 
 func newWriter(job peer.Job, ids, done *atomic.Int64) *writer {
 	return &writer{
-		job: job, ids: ids, done: done, headers: peer.OutboxHeaders(),
+		job: job, ids: ids, done: done,
 		stock: make(map[key]*total), next: make(map[int32]int64),
 	}
 }
@@ -87,7 +82,6 @@ func (w *writer) fill(queue <-chan row) bool {
 // fold adds the batch up: no decision, everything is applied.
 func (w *writer) fold() {
 	w.movements, w.changed = w.movements[:0], w.changed[:0]
-	w.payloads = w.payloads[:0]
 	touched := make(map[key]struct{}, len(w.batch))
 	for i := range w.batch {
 		r := &w.batch[i]
@@ -104,11 +98,8 @@ func (w *writer) fold() {
 		delta := peer.Delta(r.body)
 		t.onHand += delta
 		t.version++
-		start := len(w.payloads)
-		w.payloads = peer.AppendChanged(w.payloads, r.event, r.body, t.onHand, t.version, delta)
 		w.movements = append(w.movements, movement{
 			delta: delta, onHand: t.onHand, version: t.version, id: w.ids.Add(1),
-			payload: w.payloads[start:len(w.payloads):len(w.payloads)],
 		})
 		w.next[r.partition] = r.offset + 1
 	}

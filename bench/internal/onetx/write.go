@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"onhand/bench/internal/peer"
 	"onhand/inbox"
 	"onhand/inventory"
 )
@@ -34,13 +33,10 @@ func writeStock(
 }
 
 const insertMovement = `
-insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nextval('outbox_id'))`
 
-const insertMessage = `
-insert into outbox (id, topic, key, event_id, payload, headers) values (nextval('outbox_id'), $1, $2, $3, $4, $5)`
-
-// announce writes the ledger's row and the message about it.
+// announce writes the ledger's row, which is the message too.
 func announce(
 	ctx context.Context, tx pgx.Tx, e inbox.Event, body *inventory.Event, after inventory.Stock, delta int64,
 ) error {
@@ -48,11 +44,6 @@ func announce(
 		body.Kind.String(), e.ID, e.Source)
 	if err != nil {
 		return fmt.Errorf("insert movement: %w", err)
-	}
-	payload := peer.AppendChanged(nil, e, body, after.OnHand, after.Version, delta)
-	_, err = tx.Exec(ctx, insertMessage, peer.OutboxTopic, []byte(body.SKU), e.ID, payload, peer.OutboxHeaders())
-	if err != nil {
-		return fmt.Errorf("insert message: %w", err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package peer
 
 import (
 	"fmt"
-	"strconv"
 
 	"onhand/inbox"
 	"onhand/inventory"
@@ -33,35 +32,4 @@ func Delta(e *inventory.Event) int64 {
 		return -e.Line.Quantity
 	}
 	return e.Line.Quantity
-}
-
-// OutboxTopic is where messages would go.
-const OutboxTopic = "inventory.changes"
-
-// OutboxHeaders are the headers of each message: keys and values in turn.
-func OutboxHeaders() [][]byte { return [][]byte{[]byte("content-type"), []byte("application/json")} }
-
-// AppendChanged appends the message that the product would write about a movement, so that everybody's rows are as
-// long. The workload's texts need no escaping.
-func AppendChanged(b []byte, e inbox.Event, body *inventory.Event, onHand, version, delta int64) []byte {
-	number := func(name string, value int64) {
-		b = append(b, name...)
-		b = strconv.AppendInt(b, value, 10)
-	}
-	b = append(b, `{"kind":"stock.changed","sku":"`...)
-	b = append(b, body.SKU...)
-	b = append(b, `","location":"`...)
-	b = append(b, body.Line.Location...)
-	number(`","on_hand":`, onHand)
-	number(`,"reserved":`, 0)
-	number(`,"available":`, onHand)
-	number(`,"version":`, version)
-	number(`,"delta":`, delta)
-	b = append(b, `,"event_id":"`...)
-	b = append(b, e.ID...)
-	b = append(b, `","source":"`...)
-	b = append(b, e.Source...)
-	b = append(b, `","event_kind":"`...)
-	b = append(b, body.Kind.String()...)
-	return append(b, `"}`...)
 }
