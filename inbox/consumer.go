@@ -37,9 +37,9 @@ type Config struct {
 	SessionTimeout time.Duration          // default 15 s; every other timeout follows from it
 	CheckEvery     time.Duration          // how often topics are compared with what is stored; default 1 min
 	Lanes          int                    // batches at the same time; default 2
-	MaxBatch       int                    // records in one batch, 1 to 2,000; default 1,000
+	MaxBatch       int                    // records in one batch, 1 to 2,000, which is the default
 	MaxBatchBytes  int64                  // bytes in one batch; default 8 MiB; a larger record goes alone
-	Memory         int64                  // bytes of records read and not yet committed; default 64 MiB
+	Memory         int64                  // bytes of records read and not yet committed; default 12 MiB
 	Balance        sarama.BalanceStrategy // an eager one; default sticky
 	AllowCompacted bool
 	Log            zerolog.Logger
@@ -49,9 +49,9 @@ const (
 	defaultSessionTimeout = 15 * time.Second
 	defaultCheckEvery     = time.Minute
 	defaultLanes          = 2
-	defaultMaxBatch       = 1000
+	defaultMaxBatch       = maxBatchLimit
 	defaultMaxBatchBytes  = 8 << 20
-	defaultMemory         = 64 << 20
+	defaultMemory         = 12 << 20
 
 	// maxBatchLimit keeps the answer of a batch's first round trip small (256 KiB): a client that stops reading
 	// must not leave the server blocked in the middle of it, with its locks held.

@@ -3,10 +3,12 @@ package inbox
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 
 	"onhand/internal/kafkalog"
+	"onhand/internal/testenv"
 	"onhand/offsets"
 )
 
@@ -197,10 +199,20 @@ func TestACompactionThatIsSwitchedOnLaterIsNoticed(t *testing.T) {
 	w.waitHalt(0, offsets.HaltTopicCompacted)
 }
 
+// setPolicy returns once the broker says what it was told: it answers before it has taken a change in.
 func setPolicy(t *testing.T, brokers []string, topic, policy string) {
 	t.Helper()
 	withAdmin(t, brokers, func(a sarama.ClusterAdmin) error {
-		return a.AlterConfig(sarama.TopicResource, topic, map[string]*string{"cleanup.policy": &policy}, false)
+		err := a.AlterConfig(sarama.TopicResource, topic, map[string]*string{"cleanup.policy": &policy}, false)
+		if err != nil {
+			return err
+		}
+		asked := sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"cleanup.policy"}}
+		testenv.Eventually(t, 10*time.Second, "cleanup.policy "+policy, func() bool {
+			entries, err := a.DescribeConfig(asked)
+			return err == nil && len(entries) == 1 && entries[0].Value == policy
+		})
+		return nil
 	})
 }
 

@@ -223,28 +223,24 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 // maxGather bounds how many records are handed over at once: enough to make the hand-over cheap.
 const maxGather = 64
 
-// gather decodes first and what else is there already.
+// gather decodes first and what else is there already. Works that are read together are committed together, more or
+// less, so one piece of memory holds them.
 func (s *session) gather(first *sarama.ConsumerMessage, more <-chan *sarama.ConsumerMessage) []*work {
-	works := make([]*work, 0, min(len(more)+1, maxGather))
-	works = append(works, s.decode(first))
-	for len(works) < maxGather {
-		select {
-		case m, ok := <-more:
-			if !ok {
-				return works
-			}
-			works = append(works, s.decode(m))
-		default:
+	n := min(len(more)+1, maxGather)
+	space, works := make([]work, n), make([]*work, 0, n)
+	for m := first; ; {
+		w := &space[len(works)]
+		w.record = copyRecord(m)
+		w.decode(s.cfg.Decoder)
+		works = append(works, w)
+		if len(works) == n {
+			return works
+		}
+		var ok bool
+		if m, ok = <-more; !ok { // nobody else reads more: what it held is there, unless it was closed
 			return works
 		}
 	}
-	return works
-}
-
-func (s *session) decode(m *sarama.ConsumerMessage) *work {
-	w := &work{record: copyRecord(m)}
-	w.decode(s.cfg.Decoder)
-	return w
 }
 
 // copyRecord copies what is kept: the client's bytes are a view of a whole fetched batch.

@@ -158,12 +158,16 @@ func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 	sorted := slices.Clone(fresh)
 	slices.SortFunc(sorted, compareIdentity)
 	tenants, ids, sources, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	fingerprints, at, reasons := make([]int64, n), make([]int64, n), make([]*string, n)
+	fingerprints, at := make([]int64, n), make([]int64, n)
+	var reasons []*string // none: an array that is shorter than the others goes on with nulls
 	partitions, incarnations := make([]int32, n), make([]int32, n)
 	for i, w := range sorted {
 		r := &w.record
 		tenants[i], ids[i], sources[i], fingerprints[i] = w.item.Tenant, w.item.ID, w.item.Source, w.item.Fingerprint
 		if w.item.rejected != "" {
+			if reasons == nil {
+				reasons = make([]*string, n)
+			}
 			reasons[i] = &w.item.rejected
 		}
 		topics[i], partitions[i], at[i] = r.Topic, r.Partition, r.Offset

@@ -109,6 +109,8 @@ func (d *draft) name(f field, raw []byte, to *string) {
 		d.blame(f, "empty_"+f.String(), "")
 	case len(s) > maxNameBytes:
 		d.blame(f, f.String()+"_too_long", strconv.Itoa(len(s))+" bytes")
+	case string(s) == DefaultLocation:
+		*to = DefaultLocation // the usual one, without a copy
 	default:
 		*to = string(s)
 	}

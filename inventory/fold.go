@@ -74,7 +74,7 @@ func (f *fold) reset() {
 	}
 	clear(f.rows)
 	clear(f.skus)
-	f.movements = nil
+	f.movements = f.movements[:0]
 }
 
 // sku returns the row of that SKU, and makes one up if there is none: not stored, and denying.

@@ -41,9 +41,9 @@ type runFlags struct {
 	Balance        string `default:"sticky" placeholder:"STRATEGY" env:"ONHAND_BALANCE" help:"How partitions are shared out: sticky, range or roundrobin (${default})."`
 	Isolation      string `default:"read-committed" placeholder:"LEVEL" env:"ONHAND_ISOLATION" help:"Of transactions: read-committed or serializable (${default})."`
 	Lanes          string `default:"2" placeholder:"N" env:"ONHAND_LANES" help:"Transactions at the same time (${default})."`
-	MaxBatch       string `default:"1000" placeholder:"N" env:"ONHAND_MAX_BATCH" help:"Most records in a transaction (${default})."`
+	MaxBatch       string `default:"2000" placeholder:"N" env:"ONHAND_MAX_BATCH" help:"Most records in a transaction (${default})."`
 	MaxRecordBytes string `default:"1MiB" placeholder:"SIZE" env:"ONHAND_MAX_RECORD_BYTES" help:"Larger values are parked (${default})."`
-	Memory         string `default:"64MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
+	Memory         string `default:"12MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
 }
 
 // Config is what the operator asked of the service, judged and understood.

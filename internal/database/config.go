@@ -48,6 +48,7 @@ func Config(url, schema string) (*pgxpool.Config, string, error) {
 	} else if schema, err = firstSchema(params["search_path"]); err != nil {
 		return nil, "", err
 	}
+	cfg.AfterConnect = registerArrays
 	return cfg, schema, checkSchema(schema)
 }
 
