@@ -151,6 +151,9 @@ create table movements (
     constraint movements_message unique (message_id)
 );
 
+-- Movements that an opening balance stands for in the ledger now, messages still. They may be exported and removed.
+create table movements_archive (like movements including constraints including indexes);
+
 -- Messages that are not about a movement.
 create table outbox_messages (
     id       bigint primary key,
@@ -174,8 +177,13 @@ select m.message_id as id, coalesce((select outbox_topic from installation), 'in
          || case when m.event_source <> '' then ',"source":' || to_json(m.event_source)::text else '' end
          || ',"event_kind":' || to_json(m.kind)::text || '}', 'UTF8') as payload,
        '{content-type,application/json}'::bytea[] as headers
-from movements m
-where m.message_id is not null
+from (
+  select message_id, tenant, sku, location, version, delta, on_hand, kind, event_id, event_source
+  from movements where message_id is not null
+  union all
+  select message_id, tenant, sku, location, version, delta, on_hand, kind, event_id, event_source
+  from movements_archive where message_id is not null
+) m
 union all
 select o.id, o.topic, o.key, o.event_id, o.payload, o.headers
 from outbox_messages o;
@@ -196,6 +204,7 @@ create table operator_actions (
 drop table operator_actions;
 drop view outbox;
 drop table outbox_messages;
+drop table movements_archive;
 drop table movements;
 drop sequence outbox_id;
 drop table stock;

@@ -87,7 +87,9 @@ func TestVariablesStandInForFlagsAndEmptyOnesForNothing(t *testing.T) {
 }
 
 // oneOff are flags that belong to one call and not to a configuration.
-var oneOff = []string{"help", "force", "full", "drop-data", "topic", "partition", "incarnation", "reason", "limit"}
+var oneOff = []string{
+	"help", "force", "full", "drop-data", "dry-run", "topic", "partition", "incarnation", "reason", "limit",
+}
 
 func TestEverySettingHasItsVariable(t *testing.T) {
 	t.Parallel()

@@ -26,8 +26,11 @@ type verifyCmd struct {
 func (verifyCmd) Help() string {
 	return `Reads the topics again, as far as the database says they were read, and compares every record with what
 became of it: applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with
-the sum of its movements, and movements with the outgoing messages. It changes nothing, and may run while the service
-runs; on the database it is a long transaction that reads whole tables.
+the sum of its movements, and movements, archived ones too, with the outgoing messages. It changes nothing, and may run
+while the service runs; on the database it is a long transaction that reads whole tables.
+
+Of movements that were removed from the archive it proves how many there were, and that the rows of stock they belong to
+have an opening balance; not what they moved, nor that they came to that balance.
 
 Exit status: 0 all is right, 3 something is not (the first differences are shown), 4 it could not be told: a server is
 away, or records are no longer in the log.
@@ -109,6 +112,12 @@ func reportTable(t *cliout.Grid, r *verify.Report) {
 	l := r.Ledger
 	t.Text("")
 	t.Text("%d rows of stock, %d movements, %d messages", l.Stock, l.Movements, l.Messages)
+	if l.Opened > 0 {
+		t.Text("%d opening balances for %d archived movements", l.Opened, l.Archived+l.Removed)
+	}
+	if l.Removed > 0 {
+		t.Text("%d of these are no longer in the archive: what their events moved was not compared", l.Removed)
+	}
 	t.Text("")
 	for _, d := range r.Differences {
 		t.Text("%s %s", d.Invariant, d.Place)

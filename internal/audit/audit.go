@@ -25,10 +25,17 @@ type Action struct {
 
 const insert = `
 insert into operator_actions (actor, command, because, topic, partition, before, after)
-values ($1, $2, $3, $4, $5, $6, $7)`
+values ($1, $2, $3, $4, $5, $6, $7)
+returning id`
 
 // Write adds a to the record; it lasts if tx commits.
 func Write(ctx context.Context, tx pgx.Tx, a Action) error {
+	_, err := Begin(ctx, tx, a)
+	return err
+}
+
+// Begin is Write for an action of several transactions, of which tx is the first. The others call Amend.
+func Begin(ctx context.Context, tx pgx.Tx, a Action) (id int64, err error) {
 	var topic *string
 	var partition *int32
 	if a.Topic != "" {
@@ -36,13 +43,28 @@ func Write(ctx context.Context, tx pgx.Tx, a Action) error {
 	}
 	before, err := document(a.Before)
 	if err != nil {
-		return fmt.Errorf("record operator action: %w", err)
+		return 0, fmt.Errorf("record operator action: %w", err)
 	}
 	after, err := document(a.After)
 	if err != nil {
-		return fmt.Errorf("record operator action: %w", err)
+		return 0, fmt.Errorf("record operator action: %w", err)
 	}
-	if _, err := tx.Exec(ctx, insert, a.Actor, a.Command, a.Because, topic, partition, before, after); err != nil {
+	err = tx.QueryRow(ctx, insert, a.Actor, a.Command, a.Because, topic, partition, before, after).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("record operator action: %w", err)
+	}
+	return id, nil
+}
+
+const amend = `update operator_actions set after = $2 where id = $1`
+
+// Amend says what the action that began as id has come to, with this transaction.
+func Amend(ctx context.Context, tx pgx.Tx, id int64, after any) error {
+	text, err := document(after)
+	if err == nil {
+		_, err = tx.Exec(ctx, amend, id, text)
+	}
+	if err != nil {
 		return fmt.Errorf("record operator action: %w", err)
 	}
 	return nil

@@ -172,7 +172,9 @@ func (s *shop) keepBooks(t *testing.T) *pgxpool.Pool {
 func (s *shop) writeBooks(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	q := &pgx.Batch{}
-	for _, table := range []string{"offsets", "inbox", "dead_letters", "skus", "stock", "movements", "outbox_messages"} {
+	for _, table := range []string{
+		"offsets", "inbox", "dead_letters", "skus", "stock", "movements", "movements_archive", "outbox_messages",
+	} {
 		q.Queue("delete from " + table) // for a few rows much faster than truncate
 	}
 	q.Queue(`insert into offsets (topic, partition, topic_id, start, next, applied, rejected, duplicate, parked, ignored,

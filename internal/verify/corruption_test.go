@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"onhand/internal/verify"
 )
 
@@ -248,10 +250,16 @@ var corruptions = []corruption{
 func TestOneRowChangedByHandIsFound(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
+	s.findAll(t, corruptions, s.writeBooks)
+}
+
+// findAll expects a difference for each corruption of what keep writes.
+func (s *shop) findAll(t *testing.T, corruptions []corruption, keep func(*testing.T, *pgxpool.Pool)) {
+	t.Helper()
 	pool := s.keepBooks(t)
 	for _, c := range corruptions {
 		t.Run(c.name, func(t *testing.T) {
-			s.writeBooks(t, pool)
+			keep(t, pool)
 			tag, err := pool.Exec(t.Context(), c.sql)
 			if err != nil {
 				t.Fatal(err)

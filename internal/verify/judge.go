@@ -22,6 +22,8 @@ type judge struct {
 	jumps     []span
 	next      int64      // the offset up to which the log has been walked
 	pending   []question // what only the inbox as a whole can decide
+	removals  []removal  // what only opening balances can decide
+	removed   int64      // events whose movements were archived and removed
 	partition Partition
 	found     Report
 }
@@ -63,6 +65,9 @@ func (j *judge) run(ctx context.Context) error {
 		return err
 	}
 	if err := j.lookUp(ctx); err != nil {
+		return err
+	}
+	if err := j.lookUpRemoved(ctx); err != nil {
 		return err
 	}
 	j.invisible(j.reach.to)

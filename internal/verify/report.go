@@ -65,6 +65,11 @@ type Ledger struct {
 	Stock     int64 `json:"stock"`
 	Movements int64 `json:"movements"`
 	Messages  int64 `json:"messages"`
+	// Opened counts opening balances in the ledger, Archived what is in the archive of the movements that they stand for,
+	// and Removed what is not there any more. What an event has moved cannot be compared then.
+	Opened   int64 `json:"opening_balances"`
+	Archived int64 `json:"archived"`
+	Removed  int64 `json:"removed"`
 }
 
 // Difference is one thing that is not as the invariant wants it.

@@ -81,7 +81,7 @@ from inbox i
 left join (
   select tenant, event_id, event_source, count(*) as moves, min(sku) as sku, min(location) as location,
          min(kind) as kind, min(version) as version, min(delta) as delta, min(on_hand) as on_hand
-  from movements
+  from ` + everyMovement + ` m
   group by tenant, event_id, event_source
 ) m on m.tenant = i.tenant and m.event_id = i.event_id and m.event_source = i.source
 order by i.topic, i.partition, i.incarnation, i."offset"`

@@ -2,6 +2,10 @@
 // accounted for (I5), each event has one answer and its effect exactly if that answer is applied (I1, I3), stock is the
 // sum of its movements (I4), and each movement has its version and its message (I6).
 //
+// Movements that were archived count like those in the ledger. Of those that were removed from the archive it knows
+// how many there were, and of which rows of stock; that an event moved what it asked for cannot be proven without its
+// movement, nor that what an opening balance says is what they came to.
+//
 // It reads all tables in one snapshot and the log up to where that snapshot says, so it may run while the service runs.
 // Memory does not grow with either: the log and the tables are walked side by side in the order of offsets, and what is
 // compared as a whole is compared by the database, which spills to its disk. The snapshot is held until the end; on a
@@ -43,6 +47,7 @@ type Verification struct {
 	rows     []offsets.Row
 	reach    map[kafkalog.TopicPartition]reach
 	done     atomic.Int64
+	removed  int64 // applied events whose movements are not there any more
 }
 
 // Begin takes the snapshot and asks how far the log reaches. The caller must Close the result.
@@ -89,6 +94,9 @@ func (v *Verification) Done() int64 { return v.done.Load() }
 // Run compares everything and reports. An error means that the comparison did not get to its end: a server was away, or
 // ctx ended.
 func (v *Verification) Run(ctx context.Context) (*Report, error) {
+	if err := v.openArchive(ctx); err != nil {
+		return nil, err
+	}
 	records, err := openRows(ctx, v.snapshot)
 	if err != nil {
 		return nil, err
@@ -101,6 +109,7 @@ func (v *Verification) Run(ctx context.Context) (*Report, error) {
 	if err := records.orphans(ctx, &v.report); err != nil {
 		return nil, err
 	}
+	v.removedTooMany()
 	if err := v.ledger(ctx); err != nil {
 		return nil, err
 	}
@@ -121,9 +130,10 @@ func (v *Verification) partition(ctx context.Context, row offsets.Row, records *
 			return err
 		}
 		if why := replaced(row, ids); why != "" {
-			j.partition.Untold, j.found = why, Report{}
+			j.partition.Untold, j.found, j.removed = why, Report{}, 0
 		}
 	}
+	v.removed += j.removed
 	v.report.add(&j.partition, &j.found)
 	return nil
 }
