@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo quick test lint fmt pytest crash-restart bench servers clean
+.PHONY: help build demo quick test lint fmt pytest crash-restart bench bench-full servers clean
 
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,8 +28,12 @@ pytest: ## runs the client's tests against real servers
 crash-restart: ## kills members and servers while events flow, then counts again
 	@scripts/test crash-restart
 
-bench: ## measures against the database's limit and against other services, in some ten minutes
+bench: ## measures against the database's limit and against other services, in a quarter of an hour
 	@go -C bench run .
+
+bench-full: ## measures everything, in more than an hour, and writes docs/bench.txt, .json and .svg
+	@mkdir -p docs
+	@go -C bench run . --full --text $(CURDIR)/docs/bench.txt --json $(CURDIR)/docs/bench.json --svg $(CURDIR)/docs/bench.svg
 
 servers: ## starts a broker and a database for a shell of yours, until you leave it
 	@scripts/with-servers $${SHELL:-bash}

@@ -30,7 +30,7 @@ func (m *measureCmd) conditions(ctx context.Context, stand *servers.Servers) (re
 	return report.Conditions{
 		Started: time.Now().UTC(), Cores: runtime.NumCPU(),
 		Kafka: cmp.Or(os.Getenv("KAFKA_VERSION"), kafkaVersion), Postgres: settings,
-		Partitions: m.Partitions, SKUs: m.SKUs, Rounds: m.Rounds, FloorBatch: m.FloorBatch,
+		FloorBatch: m.FloorBatch, Events: m.sizes().events,
 	}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"onhand/bench/internal/broken"
 	"onhand/bench/internal/floor"
@@ -25,7 +24,8 @@ type contestant struct {
 }
 
 var (
-	everything = referee.Terms{Decides: true, Books: true}
+	everything = referee.Terms{Decides: true, Books: true, Counts: true}
+	fullBooks  = referee.Terms{Decides: true, Books: true}
 	onlyRows   = referee.Terms{Books: true}
 	onlyStock  = referee.Terms{Decides: true}
 )
@@ -37,29 +37,16 @@ func contestants() []contestant {
 		{name: report.FloorPrefix + "2", run: floor.Run, writers: 2, terms: onlyRows},
 		{name: report.FloorPrefix + "4", run: floor.Run, writers: 4, terms: onlyRows},
 		{name: report.Onhand, terms: everything},
-		{name: "textbook", run: textbook.Run, writers: 1, short: true, terms: everything},
-		{name: "watermill", run: watermill.Run, writers: 1, short: true, terms: everything},
+		{name: "textbook", run: textbook.Run, writers: 1, short: true, terms: fullBooks},
+		{name: "watermill", run: watermill.Run, writers: 1, short: true, terms: fullBooks},
 		{name: "broken", run: broken.Run, writers: 1, short: true, terms: onlyStock},
 	}
 }
 
-// chosen returns those that names ask for, all if there are none. floor means each size of it.
-func chosen(names []string) ([]contestant, error) {
+// contestantNamed returns that one, which exists.
+func contestantNamed(name string) contestant {
 	all := contestants()
-	if len(names) == 0 {
-		return all, nil
-	}
-	wanted := func(c contestant) bool {
-		return slices.Contains(names, c.name) ||
-			slices.Contains(names, report.Floor) && strings.HasPrefix(c.name, report.FloorPrefix)
-	}
-	for _, name := range names {
-		known := func(c contestant) bool { return c.name == name }
-		if name != report.Floor && !slices.ContainsFunc(all, known) {
-			return nil, fmt.Errorf("there is no contestant %q", name)
-		}
-	}
-	return slices.DeleteFunc(all, func(c contestant) bool { return !wanted(c) }), nil
+	return all[slices.IndexFunc(all, func(c contestant) bool { return c.name == name })]
 }
 
 // contestantCmd is this program as a contestant, in a process of its own.

@@ -56,7 +56,7 @@ func TestEveryPeerLeavesTheRowsThatTheEventsLeadTo(t *testing.T) {
 			if err := peer.Run(ctx, c.run, job, &finished{events: events, tell: cancel}); err != nil {
 				t.Fatal(err)
 			}
-			faults, err := referee.Check(t.Context(), job.DatabaseURL, load.Books, c.terms)
+			faults, err := referee.Check(t.Context(), job.DatabaseURL, load.Books, 0, c.terms)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,5 +64,51 @@ func TestEveryPeerLeavesTheRowsThatTheEventsLeadTo(t *testing.T) {
 				t.Errorf("left wrong rows: %q", faults)
 			}
 		})
+	}
+}
+
+// told is a peer's output that ends the peer once so many commits were told of.
+type told struct {
+	commits
+	records int64
+	end     func()
+}
+
+func (o *told) Write(b []byte) (int, error) {
+	n, err := o.commits.Write(b)
+	if o.Total() >= o.records {
+		o.end()
+	}
+	return n, err
+}
+
+func TestTheTextbookTellsWhenEachRecordWasCommitted(t *testing.T) {
+	t.Parallel()
+	const records = 200
+	brokers, name := testenv.Brokers(t), "bench-"+strings.ToLower(rand.Text()[:12])
+	load, err := backlog.Write(t.Context(), brokers, name, records, backlog.Shape{Partitions: 3, SKUs: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	job := peer.Job{
+		Brokers: brokers, DatabaseURL: testenv.Database(t), Topic: load.Topic, Group: name, Events: records, Commits: true,
+	}
+	begin, out := time.Now(), &told{records: records, end: cancel}
+	if err := peer.Run(ctx, contestantNamed("textbook").run, job, out); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for partition, of := range out.Seen() {
+		for i, s := range of {
+			if s.Next != int64(i)+1 || s.At.Before(begin) || s.At.After(time.Now()) {
+				t.Errorf("partition %d: %+v", partition, s)
+			}
+			seen++
+		}
+	}
+	if seen != records {
+		t.Errorf("%d commits told of, want %d", seen, records)
 	}
 }

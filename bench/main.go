@@ -17,6 +17,7 @@ import (
 // cli is what the program understands. Contestant is how it calls itself.
 type cli struct {
 	Measure    measureCmd    `cmd:"" default:"withargs" help:"Run all contestants, round after round, and print how they compare (default)."`
+	List       listCmd       `cmd:"" help:"List the workloads."`
 	Contestant contestantCmd `cmd:"" hidden:"" help:"Be one contestant."`
 }
 

@@ -5,58 +5,85 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
-	"onhand/bench/internal/backlog"
 	"onhand/bench/internal/report"
 	"onhand/bench/internal/servers"
 )
 
-// measureCmd is the benchmark.
+// measureCmd is the benchmark. The sizes of 0 depend on whether all of it is asked for.
 type measureCmd struct {
-	Rounds      int      `default:"3" placeholder:"N" help:"How often each contestant runs (${default})."`
-	Events      int      `default:"600000" placeholder:"N" help:"Events for onhand and the floor (${default})."`
-	ShortEvents int      `default:"30000" placeholder:"N" help:"Events for contestants that commit each one by itself (${default})."`
+	Full        bool     `help:"All workloads, with more events: more than an hour."`
+	Workload    []string `placeholder:"NAME,..." help:"Which workloads, instead; list shows them."`
 	Contestants []string `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken (all)."`
-	JSON        string   `name:"json" placeholder:"FILE" help:"Where to write all readings."`
-	Partitions  int      `default:"12" placeholder:"N" help:"Of each topic (${default})."`
-	SKUs        int      `name:"skus" default:"10000" placeholder:"N" help:"Different SKUs, drawn evenly (${default})."`
+	Rounds      int      `default:"3" placeholder:"N" help:"How often each line of a workload runs (${default})."`
+	Events      int      `placeholder:"N" help:"Events for onhand and the floor (250000; 500000 with --full)."`
+	ShortEvents int      `placeholder:"N" help:"Events for contestants that commit each one by itself (15000; 30000 with --full)."`
+	Seconds     int      `placeholder:"N" help:"How long an open loop counts (15; 60 with --full)."`
 	FloorBatch  int      `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
+	JSON        string   `name:"json" placeholder:"FILE" help:"Where to write all readings."`
+	SVG         string   `name:"svg" placeholder:"FILE" help:"Where to draw the headline and the targets."`
+	Text        string   `placeholder:"FILE" help:"Where to write the tables, beside stdout."`
 }
 
 // Help is shown below the flags' summary.
 func (measureCmd) Help() string {
-	return `It starts a Kafka broker and a Postgres cluster of its own, durable, writes a topic of events, and lets each
-contestant in turn apply them into a fresh database; what each left is compared with the events. The table goes to
-stdout. Exit status 3 means that a contestant's result is wrong.
+	return `It starts a Kafka broker and a Postgres cluster of its own, durable, writes topics of events, and lets each
+contestant in turn apply them into a fresh database; what each left is compared with the events. The tables go to
+stdout. Exit status 3 means that somebody's result is wrong; a target that is not reached is no failure.
 
 Examples:
 
   go -C bench run .
-  go -C bench run . --rounds 5 --json /tmp/bench.json
-  go -C bench run . --contestants onhand,floor --events 1000000
-  go -C bench run . --rounds 1 --events 5000 --short-events 1000     (only to see it work)`
+  go -C bench run . --workload headline,zipf --rounds 5 --json /tmp/bench.json
+  go -C bench run . --full --svg /tmp/bench.svg
+  go -C bench run . --rounds 1 --events 20000 --short-events 1000 --seconds 3     (only to see it work)`
+}
+
+// sizes are as told, or follow from --full.
+func (m *measureCmd) sizes() sizes {
+	s := sizes{events: 250_000, short: 15_000, seconds: 15}
+	if m.Full {
+		s = sizes{events: 500_000, short: 30_000, seconds: 60}
+	}
+	for told, n := range map[*int]int{&s.events: m.Events, &s.short: m.ShortEvents, &s.seconds: m.Seconds} {
+		if n > 0 {
+			*told = n
+		}
+	}
+	return s
+}
+
+func (m *measureCmd) workloads() ([]workload, error) {
+	ws, err := chosen(workloads(m.sizes()), m.Workload, m.Full)
+	if err != nil {
+		return nil, err
+	}
+	return among(ws, m.Contestants)
 }
 
 // Validate is called by kong.
 func (m *measureCmd) Validate() error {
-	for name, n := range map[string]int{
-		"rounds": m.Rounds, "events": m.Events, "short-events": m.ShortEvents, "partitions": m.Partitions,
-		"skus": m.SKUs, "floor-batch": m.FloorBatch,
-	} {
+	for name, n := range map[string]int{"rounds": m.Rounds, "floor-batch": m.FloorBatch} {
 		if n < 1 {
 			return fmt.Errorf("--%s must be 1 or more", name)
 		}
 	}
-	_, err := chosen(m.Contestants)
+	for name, n := range map[string]int{"events": m.Events, "short-events": m.ShortEvents, "seconds": m.Seconds} {
+		if n < 0 {
+			return fmt.Errorf("--%s must be 1 or more", name)
+		}
+	}
+	_, err := m.workloads()
 	return err
 }
 
-// Run measures and prints. Interrupted, it leaves nothing behind and prints nothing.
+// Run measures and prints. When it is interrupted or something fails, it prints the workloads that were done, and
+// writes no file.
 func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
-	taking, err := chosen(m.Contestants)
+	taking, err := m.workloads()
 	if err != nil {
 		return err
 	}
@@ -79,67 +106,54 @@ func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stand.Stop()) }()
-
-	t := &tournament{stand: stand, binary: binary, floorBatch: m.FloorBatch, streams: s}
-	if err := m.prepare(ctx, t, taking); err != nil {
-		return err
-	}
 	conditions, err := m.conditions(ctx, stand)
 	if err != nil {
 		return err
 	}
-	results, order, err := t.play(ctx, taking, m.Rounds)
-	if err != nil {
-		return err
-	}
-	conditions.Order = order
-	names := make([]string, len(taking))
-	for i, c := range taking {
-		names[i] = c.name
-	}
-	return m.publish(s, report.New(conditions, names, results))
-}
-
-// prepare writes the topics that are needed.
-func (m *measureCmd) prepare(ctx context.Context, t *tournament, taking []contestant) (err error) {
-	shape := backlog.Shape{Partitions: m.Partitions, SKUs: m.SKUs}
-	isShort := func(c contestant) bool { return c.short }
-	if slices.ContainsFunc(taking, isShort) {
-		t.streams.say("writing %d events for those who commit each one by itself", m.ShortEvents)
-		if t.short, err = backlog.Write(ctx, t.stand.Brokers, "bench.short", m.ShortEvents, shape); err != nil {
-			return err
+	t := &tournament{stand: stand, binary: binary, floorBatch: m.FloorBatch, sizes: m.sizes(), streams: s}
+	var played []report.Workload
+	for _, w := range taking {
+		result, err := t.play(ctx, w, m.Rounds)
+		if err != nil {
+			return errors.Join(err, report.New(conditions, played).WriteText(s.stdout))
 		}
+		played = append(played, result)
 	}
-	if slices.ContainsFunc(taking, func(c contestant) bool { return !c.short }) {
-		t.streams.say("writing %d events", m.Events)
-		t.full, err = backlog.Write(ctx, t.stand.Brokers, "bench.full", m.Events, shape)
-	}
-	return err
+	return m.publish(s, report.New(conditions, played))
 }
 
-// publish prints the table, writes the JSON and says whether all was right.
+// publish prints the tables, writes the files and says whether all was right.
 func (m *measureCmd) publish(s *streams, r report.Report) error {
-	if err := r.WriteTable(s.stdout); err != nil {
+	if err := r.WriteText(s.stdout); err != nil {
 		return err
 	}
-	if m.JSON != "" {
-		if err := writeJSON(m.JSON, r); err != nil {
+	for name, write := range map[string]func(io.Writer) error{
+		m.Text: r.WriteText,
+		m.SVG:  r.WriteSVG,
+		m.JSON: func(w io.Writer) error {
+			encoder := json.NewEncoder(w)
+			encoder.SetIndent("", "  ")
+			return encoder.Encode(r)
+		},
+	} {
+		if name == "" {
+			continue
+		}
+		if err := writeFile(name, write); err != nil {
 			return fmt.Errorf("write the readings: %w", err)
 		}
 	}
-	if slices.ContainsFunc(r.Lines, func(l report.Line) bool { return l.Wrong }) {
+	if r.Wrong() {
 		return errWrong
 	}
 	return nil
 }
 
-func writeJSON(name string, r report.Report) (err error) {
+func writeFile(name string, write func(io.Writer) error) (err error) {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	encoder := json.NewEncoder(file)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
+	return write(file)
 }

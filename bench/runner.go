@@ -3,82 +3,134 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"onhand/bench/internal/backlog"
 	"onhand/internal/child"
 )
 
 // grace is how long a contestant may take to end once it has done everything.
 const grace = 30 * time.Second
 
-// runner is a contestant's process.
+// runner is a contestant's processes: one, but for a group of several members.
 type runner struct {
-	process *child.Process
-	log     *bytes.Buffer
-	done    func(ctx context.Context, conn *pgx.Conn) (int64, error)
+	processes []*child.Process
+	logs      []*bytes.Buffer
+	ended     chan struct{} // closed when the first one has ended
+	done      func(ctx context.Context, conn *pgx.Conn) (int64, error)
 }
 
-// start starts c on load.
-func (t *tournament) start(c contestant, load *backlog.Backlog, url, group string) (*runner, error) {
-	if c.run == nil {
-		return t.startOnhand(load, url, group)
+// output is where a peer tells how far it is.
+type output interface {
+	io.Writer
+	latest(ctx context.Context, conn *pgx.Conn) (int64, error)
+}
+
+// start starts j's contestant. Peers write to out; onhand's positions tell how far it is.
+func (t *tournament) start(j job, databaseURL string, out output) (*runner, error) {
+	r := &runner{ended: make(chan struct{}), done: out.latest}
+	var commands []*exec.Cmd
+	if j.contestant.run == nil {
+		r.done = storedProgress
+		for range max(j.members, 1) {
+			commands = append(commands, t.onhandCommand(j, databaseURL))
+		}
+	} else {
+		cmd, err := t.peerCommand(j, databaseURL)
+		if err != nil {
+			return nil, err
+		}
+		cmd.Stdout = out
+		commands = append(commands, cmd)
 	}
-	return t.startPeer(c, load, url, group)
+	end := sync.OnceFunc(func() { close(r.ended) })
+	for _, cmd := range commands {
+		log := &bytes.Buffer{}
+		cmd.Stderr = log
+		if cmd.Stdout == nil {
+			cmd.Stdout = log
+		}
+		process, err := child.Start(cmd, syscall.SIGKILL)
+		if err != nil {
+			return nil, errors.Join(err, r.end(context.Background(), true))
+		}
+		r.processes, r.logs = append(r.processes, process), append(r.logs, log)
+		go func() {
+			<-process.Done()
+			end()
+		}()
+	}
+	return r, nil
 }
 
-// startOnhand starts the real binary, with its defaults.
-func (t *tournament) startOnhand(load *backlog.Backlog, url, group string) (*runner, error) {
-	cmd := exec.Command(t.binary, "run", "--listen", "127.0.0.1:0", "--log-level", "warn",
-		"--brokers", strings.Join(t.stand.Brokers, ","), "--topic", load.Topic, "--group", group)
-	cmd.Env = append(plainEnvironment(), "ONHAND_DATABASE_URL="+url)
-	r := &runner{log: &bytes.Buffer{}, done: storedProgress}
-	cmd.Stdout, cmd.Stderr = r.log, r.log
-	var err error
-	r.process, err = child.Start(cmd, syscall.SIGKILL)
-	return r, err
+// onhandCommand is the real binary, with its defaults.
+func (t *tournament) onhandCommand(j job, databaseURL string) *exec.Cmd {
+	args := []string{
+		"run", "--listen", "127.0.0.1:0", "--log-level", "warn",
+		"--brokers", strings.Join(t.stand.Brokers, ","), "--topic", j.topic, "--group", j.group,
+	}
+	cmd := exec.Command(t.binary, append(args, j.args...)...)
+	cmd.Env = append(plainEnvironment(), "ONHAND_DATABASE_URL="+databaseURL)
+	return cmd
 }
 
-// startPeer starts this program as c.
-func (t *tournament) startPeer(c contestant, load *backlog.Backlog, url, group string) (*runner, error) {
+// peerCommand is this program as the contestant.
+func (t *tournament) peerCommand(j job, databaseURL string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, "contestant", c.name, "--brokers", strings.Join(t.stand.Brokers, ","),
-		"--database-url", url, "--topic", load.Topic, "--group", group,
-		"--events", strconv.FormatInt(load.Events, 10),
-		"--writers", strconv.Itoa(c.writers), "--batch", strconv.Itoa(t.floorBatch))
+	cmd := exec.Command(self, "contestant", j.contestant.name, "--brokers", strings.Join(t.stand.Brokers, ","),
+		"--database-url", databaseURL, "--topic", j.topic, "--group", j.group,
+		"--events", strconv.Itoa(j.records),
+		"--writers", strconv.Itoa(j.contestant.writers), "--batch", strconv.Itoa(t.floorBatch))
+	if j.open() {
+		cmd.Args = append(cmd.Args, "--commits")
+	}
 	cmd.Env = plainEnvironment()
-	progress := &progress{}
-	r := &runner{log: &bytes.Buffer{}, done: progress.latest}
-	cmd.Stdout, cmd.Stderr = progress, r.log
-	r.process, err = child.Start(cmd, syscall.SIGKILL)
-	return r, err
+	return cmd, nil
 }
 
-// end tells the contestant to end in order and waits for that, or kills it if it has failed already.
+func (r *runner) pids() []int {
+	pids := make([]int, len(r.processes))
+	for i, p := range r.processes {
+		pids[i] = p.Pid()
+	}
+	return pids
+}
+
+// end tells the contestant's processes to end in order and waits for that, or kills them if something has failed
+// already. They are told once: a second signal would end them at once.
 func (r *runner) end(ctx context.Context, failed bool) error {
 	signal := syscall.SIGTERM
 	if failed {
 		signal = syscall.SIGKILL
 	}
-	err := r.process.Stop(ctx, signal, grace)
-	if err == nil {
-		err = r.process.Err()
+	errs := make([]error, len(r.processes))
+	var ending sync.WaitGroup
+	for i, p := range r.processes {
+		ending.Go(func() {
+			err := p.Stop(ctx, signal, grace)
+			if err == nil {
+				err = p.Err()
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("its process: %w\n%s", err, r.logs[i])
+			}
+		})
 	}
-	if err != nil {
-		return fmt.Errorf("its process: %w\n%s", err, r.log)
-	}
-	return nil
+	ending.Wait()
+	return errors.Join(errs...)
 }
 
 // plainEnvironment is this process's, without settings meant for another onhand.

@@ -5,91 +5,132 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
+	"slices"
 
 	"onhand/bench/internal/backlog"
-	"onhand/bench/internal/meter"
 	"onhand/bench/internal/referee"
 	"onhand/bench/internal/report"
 	"onhand/bench/internal/servers"
 )
 
-// runTimeout is how long one contestant may take; one that has not finished by then is stuck.
-const runTimeout = 10 * time.Minute
-
-// tournament is what all rounds share.
+// tournament is what all workloads share.
 type tournament struct {
-	stand       *servers.Servers
-	binary      string // onhand's
-	full, short *backlog.Backlog
-	floorBatch  int
-	streams     *streams
+	stand      *servers.Servers
+	binary     string // onhand's
+	floorBatch int
+	sizes      sizes
+	streams    *streams
+
+	backlogs map[backlogKey]*backlog.Backlog
+	runs     int     // so far, for names that are not taken
+	peak     float64 // the median of onhand's rates on the headline; 0 = not measured
 }
 
-// play lets everybody run once a round, in an order that differs from round to round and is the same in each run of the
-// benchmark.
-func (t *tournament) play(ctx context.Context, taking []contestant, rounds int) ([]report.Result, [][]string, error) {
-	var results []report.Result
-	var orders [][]string
+// backlogKey names a topic's content.
+type backlogKey struct {
+	shape   backlog.Shape
+	records int
+}
+
+// play lets every line of w run once a round, in an order that differs from round to round and is the same in each run
+// of the benchmark.
+func (t *tournament) play(ctx context.Context, w workload, rounds int) (report.Workload, error) {
+	result := report.Workload{Name: w.name, About: w.about, Rounds: rounds}
+	if err := t.prepare(ctx, w); err != nil {
+		return result, err
+	}
 	rng := rand.New(rand.NewPCG(1, 0))
 	for round := 1; round <= rounds; round++ {
 		var order []string
-		for _, i := range rng.Perm(len(taking)) {
-			c := taking[i]
-			order = append(order, c.name)
-			result, err := t.match(ctx, c, round)
+		for _, i := range rng.Perm(len(w.lines)) {
+			l := w.lines[i]
+			order = append(order, l.name)
+			r, err := t.match(ctx, l)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s in round %d: %w", c.name, round, err)
+				return result, fmt.Errorf("%s, %s in round %d: %w", w.name, l.name, round, err)
 			}
-			t.streams.say("round %d of %d: %-9s %7.0f events/s", round, rounds, c.name, result.PerSecond)
-			results = append(results, result)
+			r.Round = round
+			t.streams.say("%s, round %d of %d: %s: %s", w.name, round, rounds, l.name, r.Brief())
+			result.Results = append(result.Results, r)
 		}
-		orders = append(orders, order)
+		result.Order = append(result.Order, order)
 	}
-	return results, orders, nil
+	headings := make([]report.Heading, len(w.lines))
+	for i, l := range w.lines {
+		headings[i] = report.Heading{Name: l.name, Shape: l.shape}
+	}
+	result.Sum(headings)
+	if w.name == report.Reference {
+		t.peak = result.Rate(report.Onhand)
+	}
+	return result, nil
 }
 
-// match is one run of one contestant: a fresh database, the run, the check.
-func (t *tournament) match(ctx context.Context, c contestant, round int) (result report.Result, err error) {
-	load := t.full
-	if c.short {
-		load = t.short
+// prepare writes the topics that w's lines drain, and measures the peak if one of them runs at a share of it.
+func (t *tournament) prepare(ctx context.Context, w workload) error {
+	for _, l := range w.lines {
+		if l.open() {
+			continue
+		}
+		if _, err := t.load(ctx, l); err != nil {
+			return err
+		}
 	}
-	result = report.Result{Contestant: c.name, Round: round, Events: load.Events}
-	url, drop, err := t.stand.FreshDatabase(ctx, fmt.Sprintf("bench_%s_%d", c.name, round))
+	asksForPeak := func(l line) bool { return l.share > 0 }
+	if t.peak > 0 || !slices.ContainsFunc(w.lines, asksForPeak) {
+		return nil
+	}
+	t.streams.say("measuring the peak that %s is a share of", w.name)
+	r, err := t.match(ctx, reference(t.sizes.events))
+	if err == nil {
+		t.peak = r.PerSecond
+	}
+	return err
+}
+
+// load returns the topic that l drains; lines with the same records share it.
+func (t *tournament) load(ctx context.Context, l line) (*backlog.Backlog, error) {
+	key := backlogKey{l.shape, l.records}
+	if b := t.backlogs[key]; b != nil {
+		return b, nil
+	}
+	t.streams.say("writing %d records: %+v", l.records, l.shape)
+	b, err := backlog.Write(ctx, t.stand.Brokers, fmt.Sprintf("bench.%d", len(t.backlogs)), l.records, l.shape)
+	if err != nil {
+		return nil, err
+	}
+	if t.backlogs == nil {
+		t.backlogs = make(map[backlogKey]*backlog.Backlog)
+	}
+	t.backlogs[key] = b
+	return b, nil
+}
+
+// match is one run of one line: a fresh database, the run, the check.
+func (t *tournament) match(ctx context.Context, l line) (result report.Result, err error) {
+	c := contestantNamed(l.contestant)
+	t.runs++
+	name := fmt.Sprintf("bench_%d_%s", t.runs, c.name)
+	databaseURL, drop, err := t.stand.FreshDatabase(ctx, name, l.prefill)
 	if drop != nil {
 		defer func() { err = errors.Join(err, drop()) }()
 	}
 	if err != nil {
 		return result, err
 	}
-	if result.Reading, err = t.measure(ctx, c, load, url, fmt.Sprintf("bench-%s-%d", c.name, round)); err != nil {
+	j := job{line: l, contestant: c, databaseURL: databaseURL, group: name}
+	var load *backlog.Backlog
+	if l.open() {
+		load, result, err = t.openLoop(ctx, j)
+	} else {
+		if load, err = t.load(ctx, l); err == nil {
+			result, err = t.drain(ctx, j, load)
+		}
+	}
+	if err != nil {
 		return result, err
 	}
-	result.Faults, err = referee.Check(ctx, url, load.Books, c.terms)
+	result.Line, result.Records = l.name, load.Books.Records
+	result.Faults, err = referee.Check(ctx, databaseURL, load.Books, l.prefill.Rows, c.terms)
 	return result, err
-}
-
-// measure starts the contestant, watches it and waits for its orderly end.
-func (t *tournament) measure(
-	ctx context.Context, c contestant, load *backlog.Backlog, url, group string,
-) (meter.Reading, error) {
-	ctx, cancel := context.WithTimeout(ctx, runTimeout)
-	defer cancel()
-	postmaster, err := t.stand.Postmaster()
-	if err != nil {
-		return meter.Reading{}, err
-	}
-	r, err := t.start(c, load, url, group)
-	if err != nil {
-		return meter.Reading{}, err
-	}
-	m := &meter.Meter{
-		Client: r.process.Pid(), Postmaster: postmaster, Events: load.Events, Done: r.done,
-	}
-	err = m.Watch(ctx, url, r.process.Done())
-	if err := errors.Join(err, r.end(ctx, err != nil)); err != nil {
-		return meter.Reading{}, err
-	}
-	return m.Reading()
 }

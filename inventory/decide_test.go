@@ -168,14 +168,3 @@ func TestFingerprintsStayAsTheyAre(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkDecide(b *testing.B) {
-	s := Stock{OnHand: 1 << 40, Version: 7, Policy: Policy{Limit, 5}}
-	e := &Event{Kind: Sold, SKU: "S", Line: Line{"main", 3, AnyVersion}}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, reason := Decide(s, e); reason != "" {
-			b.Fatal(reason)
-		}
-	}
-}

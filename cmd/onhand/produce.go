@@ -29,7 +29,7 @@ type produceCmd struct {
 // loadFlags say what the events are like.
 type loadFlags struct {
 	SKUs       string `name:"skus" default:"1000" placeholder:"N" env:"ONHAND_SKUS" help:"Different SKUs (${default})."`
-	Skew       string `default:"0" placeholder:"S" env:"ONHAND_SKEW" help:"0: events fall evenly on SKUs; above 1: exponent of a Zipf distribution (${default})."`
+	Skew       string `default:"0" placeholder:"S" env:"ONHAND_SKEW" help:"0: events fall evenly on SKUs; above 0: exponent of a Zipf distribution, like 0.99 (${default})."`
 	Duplicates string `default:"0" placeholder:"SHARE" env:"ONHAND_DUPLICATES" help:"Share of records that send an earlier event again, 0 to 1 (${default})."`
 	Bad        string `default:"0" placeholder:"SHARE" env:"ONHAND_BAD" help:"Share of records that cannot be read, 0 to 1; many in a row stop a partition (${default})."`
 	Seed       string `placeholder:"N" env:"ONHAND_SEED" help:"The same seed draws the same SKUs, kinds and quantities; ids are new each time (random)."`
@@ -69,9 +69,6 @@ func (f *loadFlags) settings(p *problems) {
 
 		Duplicates: p.decimal("duplicates", f.Duplicates, 0, 1),
 		Bad:        p.decimal("bad", f.Bad, 0, 1),
-	}
-	if f.load.Skew > 0 && f.load.Skew <= 1 {
-		p.add("skew", "%s is neither 0 nor above 1", f.Skew)
 	}
 	if f.load.Duplicates+f.load.Bad > 1 {
 		p.add("bad", "%s and --duplicates %s add up to more than 1", f.Bad, f.Duplicates)

@@ -12,7 +12,7 @@ func TestProduceWritesWhatItPrints(t *testing.T) {
 	topic := "produce-" + t.Name()
 	args := []string{
 		"produce", "--brokers", testenv.Brokers(t)[0], "--topic", topic, "--partitions", "3", "--events", "2000",
-		"--duplicates", "0.1", "--bad", "0.1", "--seed", "5", "-o", "json",
+		"--duplicates", "0.1", "--bad", "0.1", "--skew", "0.99", "--seed", "5", "-o", "json",
 	}
 	first := command(t, args...).expect(t, exitDone, "created topic "+topic+" with 3 partitions")
 	got := decoded[produced](t, first)
@@ -29,7 +29,7 @@ func TestProduceWritesWhatItPrints(t *testing.T) {
 func TestProduceReportsAllWrongSettingsAtOnce(t *testing.T) {
 	t.Parallel()
 	command(t, "produce", "--topic", "a,b", "--partitions", "0", "--events", "many", "--rate", "-1", "--skus", "0",
-		"--skew", "0.5", "--duplicates", "NaN", "--bad", "1.5", "--seed", "x").
+		"--skew", "-0.5", "--duplicates", "NaN", "--bad", "1.5", "--seed", "x").
 		expect(t, exitUsage, "--brokers", "--topic", "--partitions", "--events", "--rate", "--skus", "--skew",
 			"--duplicates", "--bad", "--seed", "ONHAND_SEED")
 	command(t, "produce", "--brokers", "h:1", "--duplicates", "0.6", "--bad", "0.6").

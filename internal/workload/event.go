@@ -51,7 +51,18 @@ func uuidV7(t time.Time, rng *rand.Rand) string {
 	var id [16]byte
 	binary.BigEndian.PutUint64(id[:], uint64(t.UnixMilli())<<16|0x7000|rng.Uint64()&0x0fff)
 	binary.BigEndian.PutUint64(id[8:], 1<<63|rng.Uint64()>>2)
+	return uuidText(id)
+}
 
+// uuidV4 is an id without any order, as many producers make them: each is a look into another corner of an index.
+func uuidV4(rng *rand.Rand) string {
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:], rng.Uint64()&^0xf000|0x4000)
+	binary.BigEndian.PutUint64(id[8:], 1<<63|rng.Uint64()>>2)
+	return uuidText(id)
+}
+
+func uuidText(id [16]byte) string {
 	var text [36]byte
 	at := 0
 	for i, b := range id {

@@ -25,9 +25,12 @@ type Config struct {
 	Seed uint64 // the same seed (and clock) makes the same records
 	SKUs int    // default 1000
 
-	// Skew is 0 for SKUs drawn evenly, or the exponent of a Zipf distribution, above 1: the larger, the more of all
+	// Skew is 0 for SKUs drawn evenly, or the exponent of a Zipf distribution, up to 100: the larger, the more of all
 	// events fall on a few SKUs.
 	Skew float64
+
+	// RandomIDs makes ids whose order is by chance (UUIDv4) instead of by time (UUIDv7).
+	RandomIDs bool
 
 	Duplicates float64 // share of records that repeat an earlier event; 0 to 1
 	Bad        float64 // share of records that onhand must park; with Duplicates at most 1
@@ -49,10 +52,10 @@ func (c Config) Validate() error {
 	if c.SKUs < 0 {
 		errs = append(errs, fmt.Errorf("skus is %d, must be 1 or more", c.SKUs))
 	}
-	if c.Skew != 0 && !(c.Skew > 1 && c.Skew <= 100) {
-		errs = append(errs, fmt.Errorf("skew is %v, must be 0 (even) or above 1", c.Skew))
-	}
 	// Asked this way round because NaN fails every comparison.
+	if !(c.Skew >= 0 && c.Skew <= 100) {
+		errs = append(errs, fmt.Errorf("skew is %v, must be from 0 (even) to 100", c.Skew))
+	}
 	if !(c.Duplicates >= 0 && c.Duplicates <= 1) {
 		errs = append(errs, fmt.Errorf("duplicates is %v, must be a share between 0 and 1", c.Duplicates))
 	}
@@ -86,9 +89,9 @@ type Record struct {
 type Generator struct {
 	cfg     Config
 	rng     *rand.Rand
-	zipf    *rand.Zipf // nil = evenly
-	stocked []bool     // by SKU: had its first receipt
-	sent    []Record   // fresh ones, a sample of all so far, mostly of the last 10,000
+	zipf    *zipf    // nil = evenly
+	stocked []bool   // by SKU: had its first receipt
+	sent    []Record // fresh ones, a sample of all so far, mostly of the last 10,000
 	nextBad int
 }
 
@@ -104,7 +107,7 @@ func New(cfg Config) (*Generator, error) {
 		stocked: make([]bool, cfg.SKUs),
 	}
 	if cfg.Skew != 0 {
-		g.zipf = rand.NewZipf(g.rng, cfg.Skew, 1, uint64(cfg.SKUs-1))
+		g.zipf = newZipf(g.rng, cfg.Skew, cfg.SKUs)
 	}
 	return g, nil
 }
@@ -146,12 +149,16 @@ func (g *Generator) fresh() Record {
 
 func (g *Generator) stamp(e *event) {
 	e.time = g.cfg.Now()
-	e.id = uuidV7(e.time, g.rng)
+	if g.cfg.RandomIDs {
+		e.id = uuidV4(g.rng)
+	} else {
+		e.id = uuidV7(e.time, g.rng)
+	}
 }
 
 func (g *Generator) drawSKU() int {
 	if g.zipf != nil {
-		return int(g.zipf.Uint64())
+		return g.zipf.draw() - 1
 	}
 	return g.rng.IntN(g.cfg.SKUs)
 }

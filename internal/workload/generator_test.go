@@ -105,6 +105,26 @@ func TestFreshEventsAreWellFormed(t *testing.T) {
 	}
 }
 
+func TestRandomIDsHaveNoOrder(t *testing.T) {
+	t.Parallel()
+	v4 := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	ids := map[string]bool{}
+	last, falls := "", 0
+	for _, r := range generate(t, Config{Seed: 1, RandomIDs: true}, 5000) {
+		e := decode(t, r)
+		if !v4.MatchString(e.ID) || ids[e.ID] {
+			t.Fatalf("id %q is no UUIDv4, or was there before", e.ID)
+		}
+		if e.ID < last {
+			falls++
+		}
+		ids[e.ID], last = true, e.ID
+	}
+	if falls < 2000 || falls > 3000 {
+		t.Errorf("%d of 5000 ids are below the one before, want half of them", falls)
+	}
+}
+
 func TestMostSalesFindStock(t *testing.T) {
 	t.Parallel()
 	onHand := map[string]int{}
@@ -179,14 +199,14 @@ func TestSkewPutsMostEventsOnAFewSKUs(t *testing.T) {
 		}
 		return most
 	}
-	if even, skewed := top(0), top(1.5); even > 60 || skewed < 5000 {
-		t.Errorf("the hottest SKU has %d events when even, %d when skewed", even, skewed)
+	if even, some, much := top(0), top(0.99), top(1.5); even > 60 || some < 2000 || some > 3500 || much < 5000 {
+		t.Errorf("the hottest SKU has %d events when even, %d with 0.99, %d with 1.5", even, some, much)
 	}
 }
 
 func TestImpossibleSettingsAreAllReported(t *testing.T) {
 	t.Parallel()
-	_, err := New(Config{SKUs: -1, Skew: 0.5, Duplicates: -0.1, Bad: math.NaN()})
+	_, err := New(Config{SKUs: -1, Skew: -0.5, Duplicates: -0.1, Bad: math.NaN()})
 	if err == nil {
 		t.Fatal("no error")
 	}

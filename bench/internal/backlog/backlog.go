@@ -17,21 +17,41 @@ import (
 const patience = 15 * time.Second
 
 // Shape is what the events are like: 25 % receipts, 70 % sales and 5 % adjustments, each 170 to 200 bytes of JSON.
+// Two of the same shape and length hold the same events.
 type Shape struct {
-	Partitions int `json:"partitions"`
-	SKUs       int `json:"skus"` // drawn evenly
+	Partitions int     `json:"partitions"`
+	SKUs       int     `json:"skus"`
+	Skew       float64 `json:"skew"`       // 0 = SKUs drawn evenly, else the exponent of a Zipf distribution
+	Duplicates float64 `json:"duplicates"` // share of records that send an earlier event again
+	RandomIDs  bool    `json:"random_ids"` // UUIDv4 instead of UUIDv7
 }
 
-// Backlog is a topic that was written whole before the first contestant starts, and is not written any more.
+// Generator makes events of this shape.
+func (s Shape) Generator() (*workload.Generator, error) {
+	return workload.New(workload.Config{
+		Seed: 1, SKUs: s.SKUs, Skew: s.Skew, Duplicates: s.Duplicates, RandomIDs: s.RandomIDs,
+	})
+}
+
+// Backlog is a topic that is not written any more, and what must come out of it.
 type Backlog struct {
-	Topic  string
-	Events int64
-	Books  *Books
+	Topic string
+	Books *Books
 }
 
-// Write makes the topic with that many events, and reads it back to know what must come out of it.
-func Write(ctx context.Context, brokers []string, topic string, events int, shape Shape) (b *Backlog, err error) {
-	generator, err := workload.New(workload.Config{Seed: 1, SKUs: shape.SKUs})
+// MakeTopic makes an empty topic.
+func MakeTopic(ctx context.Context, brokers []string, topic string, partitions int) (err error) {
+	sender, err := workload.NewSender(brokers, topic)
+	if err != nil {
+		return err
+	}
+	_, _, err = sender.EnsureTopic(ctx, int32(partitions))
+	return errors.Join(err, sender.Close())
+}
+
+// Write makes the topic with that many records, and reads it back to know what must come out of it.
+func Write(ctx context.Context, brokers []string, topic string, records int, shape Shape) (b *Backlog, err error) {
+	generator, err := shape.Generator()
 	if err != nil {
 		return nil, err
 	}
@@ -43,17 +63,25 @@ func Write(ctx context.Context, brokers []string, topic string, events int, shap
 	if _, _, err := sender.EnsureTopic(ctx, int32(shape.Partitions)); err != nil {
 		return nil, err
 	}
-	if err := sender.Send(ctx, generator, events, workload.Unlimited); err != nil {
+	if err := sender.Send(ctx, generator, records, workload.Unlimited); err != nil {
 		return nil, err
 	}
+	if b, err = Read(ctx, brokers, topic); err != nil {
+		return nil, err
+	}
+	if b.Books.Records != int64(records) {
+		return nil, fmt.Errorf("topic %s holds %d records, %d were written", topic, b.Books.Records, records)
+	}
+	return b, nil
+}
+
+// Read says what must come out of a topic that somebody else has written.
+func Read(ctx context.Context, brokers []string, topic string) (*Backlog, error) {
 	books, err := fold(ctx, brokers, topic)
 	if err != nil {
 		return nil, err
 	}
-	if books.Events != int64(events) {
-		return nil, fmt.Errorf("topic %s holds %d events, %d were written", topic, books.Events, events)
-	}
-	return &Backlog{Topic: topic, Events: int64(events), Books: books}, nil
+	return &Backlog{Topic: topic, Books: books}, nil
 }
 
 // fold reads the topic from its beginning to its end.
@@ -82,6 +110,7 @@ func fold(ctx context.Context, brokers []string, topic string) (*Books, error) {
 		if err != nil {
 			return nil, err
 		}
+		books.endPartition()
 	}
 	return books, nil
 }

@@ -14,14 +14,15 @@ type Row struct {
 // Books is what a topic's events come to, folded here from the topic alone: without the product's decoder, its
 // decisions or its database. Each event counts once, in the order of its partition.
 type Books struct {
-	Events   int64 // different ids
+	Records  int64
+	Events   int64 // different ids; the other records are duplicates
 	Applied  int64
 	Rejected int64
 
 	Decided map[string]Row // by SKU, if what would make stock negative is rejected
 	Summed  map[string]Row // by SKU, if everything is applied
 
-	seen map[string]struct{}
+	seen map[string]struct{} // ids of the partition that is being read
 }
 
 func newBooks() *Books {
@@ -42,6 +43,7 @@ func (b *Books) add(value []byte) error {
 	if err := json.Unmarshal(value, &e); err != nil {
 		return fmt.Errorf("fold an event: %w", err)
 	}
+	b.Records++
 	if _, again := b.seen[e.ID]; again {
 		return nil
 	}
@@ -67,3 +69,7 @@ func (b *Books) add(value []byte) error {
 	b.Decided[e.SKU] = Row{row.OnHand + delta, row.Versions + 1}
 	return nil
 }
+
+// endPartition forgets ids: a duplicate has its event's key, and so its partition. Millions of them would be in the way
+// of what is measured next.
+func (b *Books) endPartition() { clear(b.seen) }

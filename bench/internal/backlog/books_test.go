@@ -25,8 +25,8 @@ func TestBooksRejectWhatIsNotThereAndCountEachEventOnce(t *testing.T) {
 			t.Fatalf("event %d: %v", i, err)
 		}
 	}
-	if b.Events != 6 || b.Applied != 4 || b.Rejected != 2 {
-		t.Errorf("%d events, %d applied, %d rejected", b.Events, b.Applied, b.Rejected)
+	if b.Records != 7 || b.Events != 6 || b.Applied != 4 || b.Rejected != 2 {
+		t.Errorf("%d records, %d events, %d applied, %d rejected", b.Records, b.Events, b.Applied, b.Rejected)
 	}
 	if got, want := b.Decided["S"], (Row{OnHand: 4, Versions: 4}); got != want {
 		t.Errorf("with decisions %+v, want %+v", got, want)

@@ -16,7 +16,7 @@ const sampleEvery = 100 * time.Millisecond
 // sample is one reading.
 type sample struct {
 	at       time.Time
-	events   int64 // committed
+	records  int64 // committed
 	client   time.Duration
 	postgres time.Duration
 	wal      int64 // bytes ever written
@@ -24,9 +24,10 @@ type sample struct {
 
 // Meter reads the figures of one contestant.
 type Meter struct {
-	Client     int // process id
+	Clients    []int // process ids
 	Postmaster int
-	Events     int64 // how many there are to do
+	Records    int64   // how many there are to do
+	From       float64 // the share of them before which nothing counts; default 0.1
 	// Done says how many are committed; conn may be used for that.
 	Done func(ctx context.Context, conn *pgx.Conn) (int64, error)
 
@@ -35,7 +36,7 @@ type Meter struct {
 	peak    int64
 }
 
-// Watch reads until all events are done, the client has ended or ctx has. An early end of the client is no error here:
+// Watch reads until all records are done, a client has ended or ctx has. An early end of a client is no error here:
 // Reading tells.
 func (m *Meter) Watch(ctx context.Context, databaseURL string, ended <-chan struct{}) (err error) {
 	if m.conn, err = pgx.Connect(ctx, databaseURL); err != nil {
@@ -60,7 +61,7 @@ func (m *Meter) Watch(ctx context.Context, databaseURL string, ended <-chan stru
 			return err
 		}
 		m.samples = append(m.samples, s)
-		if s.events >= m.Events {
+		if s.records >= m.Records {
 			return nil
 		}
 	}
@@ -69,7 +70,7 @@ func (m *Meter) Watch(ctx context.Context, databaseURL string, ended <-chan stru
 const walPosition = `select (pg_current_wal_insert_lsn() - '0/0')::bigint`
 
 func (m *Meter) read(ctx context.Context) (s sample, err error) {
-	if s.events, err = m.Done(ctx, m.conn); err != nil {
+	if s.records, err = m.Done(ctx, m.conn); err != nil {
 		return s, err
 	}
 	s.at = time.Now()
@@ -79,14 +80,19 @@ func (m *Meter) read(ctx context.Context) (s sample, err error) {
 	if s.postgres, err = familyTime(m.Postmaster); err != nil {
 		return s, err
 	}
-	client, err := processUsage(m.Client)
-	if err != nil {
-		return s, err
+	for _, pid := range m.Clients {
+		client, err := processUsage(pid)
+		if err != nil {
+			return s, err
+		}
+		s.client += client.own
+		peak, err := peakMemory(pid)
+		if err != nil {
+			return s, err
+		}
+		m.peak = max(m.peak, peak)
 	}
-	s.client = client.own
-	peak, err := peakMemory(m.Client)
-	m.peak = max(m.peak, peak)
-	return s, err
+	return s, nil
 }
 
 // endsSoon waits a moment for the news that the client has ended: /proc has it earlier.

@@ -23,16 +23,27 @@ type Job struct {
 	Events      int64    `required:"" help:"How many there are."`
 	Writers     int      `default:"1" help:"Transactions at the same time, where a contestant lets that be chosen."`
 	Batch       int      `default:"1" help:"Events a transaction, where a contestant lets that be chosen."`
+	Commits     bool     `help:"Write when each record was committed, instead of how many are, if the contestant can."`
+
+	commits *commits // nil: nobody asked
 }
 
 // Peer applies the events of a job, and adds to done once they are committed. It returns when ctx is cancelled; it may
 // return before, without an error, once it has applied all.
 type Peer func(ctx context.Context, job Job, done *atomic.Int64) error
 
-// Run runs p. Meanwhile it writes how many events are applied to w, a number a line. Once all are, it goes on until ctx
-// is cancelled: whoever watches has seen the last number then.
+// Run runs p. Meanwhile it writes how many events are applied to w, a number a line, or each commit. Once all are, it
+// goes on until ctx is cancelled: whoever watches has seen the last line then.
 func Run(ctx context.Context, p Peer, job Job, w io.Writer) error {
 	var done atomic.Int64
+	report := func() error {
+		_, err := fmt.Fprintln(w, done.Load())
+		return err
+	}
+	if job.Commits {
+		job.commits = &commits{}
+		report = func() error { return job.commits.flush(w) }
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- p(ctx, job, &done) }()
 
@@ -47,7 +58,7 @@ func Run(ctx context.Context, p Peer, job Job, w io.Writer) error {
 				return last
 			}
 		case <-tick.C:
-			if _, err := fmt.Fprintln(w, done.Load()); err != nil {
+			if err := report(); err != nil {
 				return fmt.Errorf("report progress: %w", err)
 			}
 		}

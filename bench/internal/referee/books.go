@@ -15,7 +15,7 @@ var counts = []struct {
 }{
 	{
 		"applied events in the inbox", `select count(*) from inbox where outcome = 'applied'`,
-		func(e *expected) int64 { return e.applied },
+		func(e *expected) int64 { return e.applied + e.prefilled },
 	},
 	{
 		"rejected events in the inbox", `select count(*) from inbox where outcome = 'rejected'`,

@@ -14,11 +14,14 @@ import (
 type Terms struct {
 	Decides bool // rejects what would make stock negative; else everything is applied
 	Books   bool // keeps inbox, movements and outbox, not only stock
+	Counts  bool // counts, by partition, what became of each record
 }
 
-// Check compares the database with the books. What it returns is empty if all is right. It waits for nothing:
-// everything must be committed before.
-func Check(ctx context.Context, databaseURL string, books *backlog.Books, terms Terms) (faults []string, err error) {
+// Check compares the database with the books, beside which the inbox holds prefilled rows. What it returns is empty if
+// all is right. It waits for nothing: everything must be committed before.
+func Check(
+	ctx context.Context, databaseURL string, books *backlog.Books, prefilled int, terms Terms,
+) (faults []string, err error) {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
@@ -28,11 +31,17 @@ func Check(ctx context.Context, databaseURL string, books *backlog.Books, terms 
 	if terms.Decides {
 		want = &expected{rows: books.Decided, applied: books.Applied, rejected: books.Rejected}
 	}
+	want.prefilled, want.duplicate = int64(prefilled), books.Records-books.Events
 	faults, err = checkStock(ctx, conn, want, terms.Decides)
 	if err != nil || !terms.Books {
 		return faults, err
 	}
 	more, err := checkBooks(ctx, conn, want)
+	faults = append(faults, more...)
+	if err != nil || !terms.Counts {
+		return faults, err
+	}
+	more, err = checkCounts(ctx, conn, want)
 	return append(faults, more...), err
 }
 
@@ -40,6 +49,8 @@ func Check(ctx context.Context, databaseURL string, books *backlog.Books, terms 
 type expected struct {
 	rows              map[string]backlog.Row
 	applied, rejected int64
+	duplicate         int64 // records, where those are counted
+	prefilled         int64 // rows of the inbox, applied, that were there before
 }
 
 // mostNamed bounds how many wrong rows are named one by one.

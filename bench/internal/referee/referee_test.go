@@ -10,7 +10,7 @@ import (
 	"onhand/internal/testenv"
 )
 
-// Three events on two SKUs, one of them rejected, and the rows they lead to.
+// Three events on two SKUs, one of them rejected and two sent twice, and the rows they lead to.
 const rightRows = `
 insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
 values ('', 'A', 'main', 5, 1, 'allow', 't', 0), ('', 'B', 'main', 7, 1, 'allow', 't', 0);
@@ -20,11 +20,12 @@ values ('', 'e1', 's', 1, 'applied', null, 't', 0, 1, 0), ('', 'e2', 's', 1, 'ap
 insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
   message_id)
 values ('', 'A', 'main', 1, 5, 5, 'stock.received', 'e1', 's', 1),
-       ('', 'B', 'main', 1, 7, 7, 'stock.received', 'e2', 's', 2)`
+       ('', 'B', 'main', 1, 7, 7, 'stock.received', 'e2', 's', 2);
+insert into offsets (topic, partition, start, next, applied, rejected, duplicate) values ('t', 0, 0, 5, 2, 1, 2)`
 
 func rightBooks() *backlog.Books {
 	return &backlog.Books{
-		Events: 3, Applied: 2, Rejected: 1,
+		Records: 5, Events: 3, Applied: 2, Rejected: 1,
 		Decided: map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: 7, Versions: 1}},
 		Summed:  map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: -3, Versions: 2}},
 	}
@@ -32,7 +33,7 @@ func rightBooks() *backlog.Books {
 
 func TestEveryWrongRowIsNoticed(t *testing.T) {
 	t.Parallel()
-	everything := Terms{Decides: true, Books: true}
+	everything := Terms{Decides: true, Books: true, Counts: true}
 	for _, tt := range []struct {
 		name, change string
 		terms        Terms
@@ -72,6 +73,16 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 			"a message too many", `insert into outbox_messages (id, topic, event_id, payload) values (3, 'o', 'e1', '')`,
 			everything, "3 outgoing messages, not 2",
 		},
+		{
+			"an effect of a duplicate", `update offsets set applied = 3, duplicate = 1`, everything,
+			"3 records counted as applied, not 2",
+		},
+		{
+			"a record that was parked", `update offsets set parked = 1, duplicate = 1`, everything,
+			"1 records counted as anything else, not 0",
+		},
+		{"a partition that is nobody's", `delete from offsets`, everything, "0 records counted as duplicate, not 2"},
+		{"no counts are kept", `delete from offsets`, Terms{Decides: true, Books: true}, ""},
 		{"no decisions", `update stock set on_hand = -3, version = 2 where sku = 'B'`, Terms{}, ""},
 		{"no decisions, and a wrong sum", ``, Terms{}, "stock of B is 7 after 1 movements, not -3 after 2"},
 	} {
@@ -89,7 +100,7 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 			if err := conn.Close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			faults, err := Check(t.Context(), url, rightBooks(), tt.terms)
+			faults, err := Check(t.Context(), url, rightBooks(), 0, tt.terms)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,5 +109,30 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 				t.Errorf("faults %q, want %q", all, tt.fault)
 			}
 		})
+	}
+}
+
+func TestRowsThatWereThereBeforeAreNoFault(t *testing.T) {
+	t.Parallel()
+	url := testenv.Database(t)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = `
+insert into inbox (tenant, event_id, source, fingerprint, outcome, topic, partition, incarnation, "offset")
+values ('', 'old', 's', 1, 'applied', 'prefill', 0, 1, 0)`
+	if _, err := conn.Exec(t.Context(), rightRows+";"+before, pgx.QueryExecModeSimpleProtocol); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	terms := Terms{Decides: true, Books: true, Counts: true}
+	for prefilled, want := range map[int]string{1: "", 0: "3 applied events in the inbox, not 2"} {
+		faults, err := Check(t.Context(), url, rightBooks(), prefilled, terms)
+		if err != nil || strings.Join(faults, "\n") != want {
+			t.Errorf("with %d rows before: %q, %v", prefilled, faults, err)
+		}
 	}
 }

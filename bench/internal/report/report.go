@@ -1,19 +1,30 @@
-// Package report turns the readings of all rounds into one table and one JSON document. Rates on one machine move by
-// tens of percent between minutes, so what counts are ratios between contestants of one round.
+// Package report turns the readings of all rounds into tables, one JSON document and one picture. Rates on one machine
+// move by tens of percent between minutes, so what counts are ratios between runs of one round.
 package report
 
 import (
 	"time"
 
+	"onhand/bench/internal/backlog"
 	"onhand/bench/internal/meter"
+	"onhand/bench/internal/network"
+	"onhand/bench/internal/openloop"
+	"onhand/bench/internal/servers"
 )
 
-// Result is one contestant's run in one round.
+// Result is one run of one line in one round.
 type Result struct {
-	Contestant string `json:"contestant"`
-	Round      int    `json:"round"` // from 1
-	Events     int64  `json:"events"`
-	meter.Reading
+	Line    string `json:"line"`
+	Round   int    `json:"round"` // from 1
+	Records int64  `json:"records"`
+
+	// What was measured; nil = something else was.
+	*meter.Reading
+	Drain   *meter.Drain      `json:"drain,omitempty"`
+	Latency *openloop.Latency `json:"latency,omitempty"`
+	Batches *network.Batches  `json:"batches,omitempty"`
+
+	Statements []servers.Statement `json:"statements,omitempty"` // the dearest first
 
 	Faults []string `json:"faults"` // what is wrong with the rows it left; empty = nothing
 }
@@ -24,11 +35,8 @@ type Conditions struct {
 	Cores      int               `json:"cores"`
 	Kafka      string            `json:"kafka"`
 	Postgres   map[string]string `json:"postgres"`
-	Partitions int               `json:"partitions"`
-	SKUs       int               `json:"skus"`
-	Rounds     int               `json:"rounds"`
 	FloorBatch int               `json:"floor_batch"`
-	Order      [][]string        `json:"order"` // of contestants, a round each
+	Events     int               `json:"events"` // a run of onhand's; what grows, grows with it
 }
 
 // Spread is the middle and the ends of some figures.
@@ -38,23 +46,47 @@ type Spread struct {
 	Max    float64 `json:"max"`
 }
 
-// Line is what all rounds of one contestant came to.
+// Line is what all rounds of one contestant, under the same circumstances, came to.
 type Line struct {
-	Contestant  string `json:"contestant"`
-	Events      int64  `json:"events"`
-	PerSecond   Spread `json:"events_per_second"`
-	WAL         Spread `json:"wal_bytes_per_event"`
-	ClientCPU   Spread `json:"client_cpu_seconds_per_million"`
-	PostgresCPU Spread `json:"postgres_cpu_seconds_per_million"`
-	PeakMemory  Spread `json:"client_peak_resident_bytes"`
+	Name    string            `json:"name"`
+	Records int64             `json:"records"`
+	Shape   backlog.Shape     `json:"shape"`
+	Figures map[string]Spread `json:"figures"` // by the name that a Result has them under
 	// OnhandRatio is onhand's rate divided by this one's, within each round; nil if onhand was not there.
 	OnhandRatio *Spread `json:"onhand_ratio,omitempty"`
 	Wrong       bool    `json:"wrong"` // in any round
 }
 
+// Workload is one question and its answer. The line in question is Onhand's.
+type Workload struct {
+	Name    string     `json:"name"`
+	About   string     `json:"about"`
+	Rounds  int        `json:"rounds"`
+	Order   [][]string `json:"order"` // of lines, a round each
+	Lines   []Line     `json:"lines"`
+	Results []Result   `json:"results"`
+}
+
 // Report is everything.
 type Report struct {
 	Conditions Conditions `json:"conditions"`
-	Lines      []Line     `json:"lines"`
-	Results    []Result   `json:"results"`
+	Workloads  []Workload `json:"workloads"`
+	Targets    []Target   `json:"targets"`
+}
+
+// New judges what the workloads have come to.
+func New(conditions Conditions, workloads []Workload) Report {
+	return Report{Conditions: conditions, Workloads: workloads, Targets: judge(workloads)}
+}
+
+// Wrong says whether anybody left wrong rows.
+func (r Report) Wrong() bool {
+	for _, w := range r.Workloads {
+		for _, l := range w.Lines {
+			if l.Wrong {
+				return true
+			}
+		}
+	}
+	return false
 }

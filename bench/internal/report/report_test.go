@@ -1,14 +1,19 @@
 package report
 
 import (
+	"encoding/xml"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
 	"onhand/bench/internal/meter"
+	"onhand/bench/internal/network"
+	"onhand/bench/internal/openloop"
 )
 
 func result(name string, round int, rate float64) Result {
-	return Result{Contestant: name, Round: round, Reading: meter.Reading{PerSecond: rate}}
+	return Result{Line: name, Round: round, Records: 10, Reading: &meter.Reading{PerSecond: rate}}
 }
 
 // The machine is twice as fast in the second round, and three times in the third.
@@ -20,15 +25,34 @@ func twoFloors() []Result {
 	}
 }
 
+func summed(name string, results []Result, lines ...string) Workload {
+	w := Workload{Name: name, Results: results}
+	headings := make([]Heading, len(lines))
+	for i, l := range lines {
+		headings[i].Name = l
+	}
+	w.Sum(headings)
+	return w
+}
+
+func text(t *testing.T, r Report) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestRatiosAreTakenWithinARound(t *testing.T) {
 	t.Parallel()
-	r := New(Conditions{}, []string{"floor-1", "floor-2", Onhand}, twoFloors())
-	if len(r.Lines) != 4 || r.Lines[0].Contestant != Floor {
-		t.Fatalf("lines %+v", r.Lines)
+	w := summed("headline", twoFloors(), "floor-1", "floor-2", Onhand)
+	if len(w.Lines) != 4 || w.Lines[0].Name != Floor {
+		t.Fatalf("lines %+v", w.Lines)
 	}
-	best := r.Lines[0]
-	if want := (Spread{Median: 240, Min: 100, Max: 300}); best.PerSecond != want {
-		t.Errorf("the best floors %+v, want %+v", best.PerSecond, want)
+	best := w.Lines[0]
+	if want := (Spread{Median: 240, Min: 100, Max: 300}); best.Figures[rate] != want {
+		t.Errorf("the best floors %+v, want %+v", best.Figures[rate], want)
 	}
 	if want := (Spread{Median: 0.5, Min: 0.5, Max: 0.7}); best.OnhandRatio == nil || *best.OnhandRatio != want {
 		t.Errorf("ratio %+v, want %+v", best.OnhandRatio, want)
@@ -37,22 +61,109 @@ func TestRatiosAreTakenWithinARound(t *testing.T) {
 
 func TestWithoutOnhandThereIsNoRatio(t *testing.T) {
 	t.Parallel()
-	r := New(Conditions{}, []string{"textbook"}, []Result{result("textbook", 1, 10), result("textbook", 2, 20)})
-	if len(r.Lines) != 1 || r.Lines[0].OnhandRatio != nil || r.Lines[0].PerSecond.Median != 15 {
-		t.Errorf("lines %+v", r.Lines)
+	w := summed("headline", []Result{result("textbook", 1, 10), result("textbook", 2, 20)}, "textbook")
+	if len(w.Lines) != 1 || w.Lines[0].OnhandRatio != nil || w.Lines[0].Figures[rate].Median != 15 {
+		t.Errorf("lines %+v", w.Lines)
 	}
 }
 
-func TestOneWrongRoundMakesAContestantWrong(t *testing.T) {
+func TestOneWrongRoundMakesALineWrong(t *testing.T) {
 	t.Parallel()
 	results := twoFloors()
 	results[3].Faults = []string{"stock of A is 4"}
-	r := New(Conditions{}, []string{"floor-1", Onhand}, results)
-	var text strings.Builder
-	if err := r.WriteTable(&text); err != nil {
+	r := New(Conditions{}, []Workload{summed("headline", results, "floor-1", Onhand)})
+	got := text(t, r)
+	if !r.Wrong() || strings.Count(got, "WRONG") != 1 || !strings.Contains(got, "onhand, round 2: stock of A is 4") {
+		t.Errorf("text:\n%s", got)
+	}
+}
+
+func TestATableHasTheColumnsThatItsLinesHave(t *testing.T) {
+	t.Parallel()
+	quick := Result{Line: Onhand, Round: 1, Latency: &openloop.Latency{Rate: 500, P50: 3, P99: 12, Max: 40}}
+	got := text(t, New(Conditions{}, []Workload{summed("latency-500", []Result{quick}, Onhand)}))
+	if !strings.Contains(got, "p99 ms") || !strings.Contains(got, "12.0") || strings.Contains(got, "peak MiB") {
+		t.Errorf("text:\n%s", got)
+	}
+}
+
+// verdicts of all targets, by figure.
+func verdicts(workloads ...Workload) map[string]Target {
+	all := make(map[string]Target)
+	for _, target := range New(Conditions{}, workloads).Targets {
+		all[target.Figure] = target
+	}
+	return all
+}
+
+func TestATargetIsJudgedByTheMedianOfItsRounds(t *testing.T) {
+	t.Parallel()
+	wire := Result{Line: Onhand, Round: 1, Batches: &network.Batches{Commits: 5, Trips: 2}}
+	drain := result(Onhand, 1, 40)
+	drain.Drain, drain.PeakMemory = &meter.Drain{First: 100, Last: 80}, 200<<20
+	all := verdicts(
+		summed("headline", twoFloors(), "floor-1", "floor-2", Onhand),
+		summed("one-sku", []Result{
+			result(Onhand, 1, 150), result(Reference, 1, 100), result("textbook", 1, 2),
+			result(Onhand, 2, 100), result(Reference, 2, 100), result("textbook", 2, 1),
+		}, Onhand, Reference, "textbook"),
+		summed("wire", []Result{wire}, Onhand),
+		summed("drain", []Result{drain}, Onhand),
+	)
+	for _, tt := range []struct {
+		figure, verdict string
+		median, reach   float64
+	}{
+		{"headline against floor", Below, 0.5, 0.5 / 0.55},
+		{"one hot SKU against headline", OK, 1.25, 1.25},
+		{"one hot SKU against textbook on it", OK, 87.5, 87.5 / 60},
+		{"round trips a batch", OK, 2, 1},
+		{"drain: last million against first", Below, 0.8, 0.8 / 0.9},
+		{"memory, 12 partitions, long backlog", Above, 200, 128. / 200},
+	} {
+		got := all[tt.figure]
+		near := func(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 }
+		if got.Measured == nil || got.Verdict != tt.verdict || !near(got.Measured.Median, tt.median) ||
+			!near(got.Reach(), tt.reach) {
+			t.Errorf("%s: %+v, %+v, reach %v", tt.figure, got, got.Measured, got.Reach())
+		}
+	}
+	if got := all["latency p99 at 500/s"]; got.Verdict != NotMeasured || got.Measured != nil || got.Reach() != 0 {
+		t.Errorf("what was not measured: %+v", got)
+	}
+}
+
+func TestEveryGoalAsksForAFigureThatExists(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"": true}
+	for _, f := range figures {
+		known[f.name] = true
+	}
+	for _, g := range goals() {
+		if !known[g.figure] || (g.figure == "") == (g.against == "") || g.scale == 0 {
+			t.Errorf("%+v", g)
+		}
+	}
+}
+
+func TestThePictureIsWellFormedAndNamesEveryTarget(t *testing.T) {
+	t.Parallel()
+	r := New(Conditions{}, []Workload{summed("headline", twoFloors(), "floor-1", "floor-2", Onhand)})
+	var b strings.Builder
+	if err := r.WriteSVG(&b); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Count(text.String(), "WRONG") != 1 || !strings.Contains(text.String(), "onhand, round 2: stock of A is 4") {
-		t.Errorf("table:\n%s", text.String())
+	decoder := xml.NewDecoder(strings.NewReader(b.String()))
+	for {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, target := range r.Targets {
+		if !strings.Contains(b.String(), ">"+target.Figure+"<") {
+			t.Errorf("nothing about %s", target.Figure)
+		}
 	}
 }

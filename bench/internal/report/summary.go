@@ -1,6 +1,10 @@
 package report
 
-import "slices"
+import (
+	"slices"
+
+	"onhand/bench/internal/backlog"
+)
 
 // The names that have a meaning of their own here.
 const (
@@ -10,63 +14,71 @@ const (
 	FloorPrefix = "floor-"
 )
 
-// New sums up results, in the order of names. When there are floors of several sizes, a line for the best one of each
-// round is put before them.
-func New(conditions Conditions, names []string, results []Result) Report {
-	all := withBestFloor(results)
-	if len(all) > len(results) {
-		names = append([]string{Floor}, names...)
+// Heading is what there is to say about a line before anything is measured.
+type Heading struct {
+	Name  string
+	Shape backlog.Shape
+}
+
+// Sum sums up w's results, in the order of headings. When there are floors of several sizes, a line for the best one of
+// each round is put before them.
+func (w *Workload) Sum(headings []Heading) {
+	all := withBestFloor(w.Results)
+	if len(all) > len(w.Results) {
+		headings = append([]Heading{{Floor, headings[0].Shape}}, headings...)
 	}
-	r := Report{Conditions: conditions, Results: results}
-	for _, name := range names {
-		if of := named(all, name); len(of) > 0 {
-			r.Lines = append(r.Lines, newLine(name, of, named(all, Onhand)))
+	onhand := named(all, Onhand)
+	for _, h := range headings {
+		if of := named(all, h.Name); len(of) > 0 {
+			w.Lines = append(w.Lines, newLine(h, of, onhand))
 		}
 	}
-	return r
 }
 
 func named(results []Result, name string) []Result {
 	return slices.Collect(func(yield func(Result) bool) {
 		for _, r := range results {
-			if r.Contestant == name && !yield(r) {
+			if r.Line == name && !yield(r) {
 				return
 			}
 		}
 	})
 }
 
-func newLine(name string, of, onhand []Result) Line {
-	figure := func(get func(Result) float64) Spread {
-		values := make([]float64, len(of))
-		for i, r := range of {
-			values[i] = get(r)
-		}
-		return spread(values)
-	}
+func newLine(h Heading, of, onhand []Result) Line {
 	l := Line{
-		Contestant:  name,
-		Events:      of[0].Events,
-		PerSecond:   figure(func(r Result) float64 { return r.PerSecond }),
-		WAL:         figure(func(r Result) float64 { return r.WAL }),
-		ClientCPU:   figure(func(r Result) float64 { return r.ClientCPU }),
-		PostgresCPU: figure(func(r Result) float64 { return r.PostgresCPU }),
-		PeakMemory:  figure(func(r Result) float64 { return float64(r.PeakMemory) }),
-		Wrong:       slices.ContainsFunc(of, func(r Result) bool { return len(r.Faults) > 0 }),
+		Name: h.Name, Shape: h.Shape, Records: of[0].Records, Figures: make(map[string]Spread),
+		Wrong: slices.ContainsFunc(of, func(r Result) bool { return len(r.Faults) > 0 }),
 	}
-	var ratios []float64
-	for _, r := range of {
-		for _, o := range onhand {
-			if o.Round == r.Round {
-				ratios = append(ratios, o.PerSecond/r.PerSecond)
+	for _, f := range figures {
+		var values []float64
+		for _, r := range of {
+			if v, known := f.of(r); known {
+				values = append(values, v)
 			}
 		}
+		if len(values) > 0 {
+			l.Figures[f.name] = spread(values)
+		}
 	}
-	if len(ratios) > 0 {
+	if ratios := ratios(onhand, of); len(ratios) > 0 {
 		ratio := spread(ratios)
 		l.OnhandRatio = &ratio
 	}
 	return l
+}
+
+// ratios are the rates of some runs divided by those of others, within each round.
+func ratios(above, below []Result) []float64 {
+	var all []float64
+	for _, a := range above {
+		for _, b := range below {
+			if a.Round == b.Round && a.Reading != nil && b.Reading != nil {
+				all = append(all, a.PerSecond/b.PerSecond)
+			}
+		}
+	}
+	return all
 }
 
 // spread is that of at least one value.

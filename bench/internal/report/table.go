@@ -3,46 +3,95 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
-// WriteTable writes r for people: medians, with the least and the most in parentheses.
-func (r Report) WriteTable(w io.Writer) error {
+// WriteText writes r for people: a table a workload and one of the targets; medians, with the least and the most in
+// parentheses.
+func (r Report) WriteText(w io.Writer) error {
 	c := r.Conditions
-	_, err := fmt.Fprintf(w, "%d rounds, %d cores, Kafka %s, PostgreSQL %s (fsync %s, full_page_writes %s, "+
-		"synchronous_commit %s), %d partitions, %d SKUs\n\n",
-		c.Rounds, c.Cores, c.Kafka, c.Postgres["server_version"], c.Postgres["fsync"], c.Postgres["full_page_writes"],
-		c.Postgres["synchronous_commit"], c.Partitions, c.SKUs)
+	_, err := fmt.Fprintf(w, "%s, %d cores, Kafka %s, PostgreSQL %s (fsync %s, full_page_writes %s, "+
+		"synchronous_commit %s)\n", c.Started.Format("2006-01-02"), c.Cores, c.Kafka, c.Postgres["server_version"],
+		c.Postgres["fsync"], c.Postgres["full_page_writes"], c.Postgres["synchronous_commit"])
 	if err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(t, "contestant\tevents\tevents/s\tonhand is x\tWAL B/event\tclient s/M\tPostgres s/M\t"+
-		"peak MiB\tresult\t")
-	for _, l := range r.Lines {
-		ratio := "-"
-		if l.OnhandRatio != nil && l.Contestant != Onhand {
-			ratio = l.OnhandRatio.text(2, 1)
+	for _, workload := range r.Workloads {
+		if err := workload.write(w); err != nil {
+			return err
 		}
-		verdict := "right"
-		if l.Wrong {
-			verdict = "WRONG"
+	}
+	return r.writeTargets(w)
+}
+
+func (w Workload) write(to io.Writer) error {
+	if _, err := fmt.Fprintf(to, "\n%s: %s; rounds: %d\n\n", w.Name, w.About, w.Rounds); err != nil {
+		return err
+	}
+	columns := w.columns()
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	titles := []string{"", "records"}
+	for _, f := range columns {
+		titles = append(titles, f.title)
+		if f.name == rate {
+			titles = append(titles, "onhand is x")
 		}
-		const mebibyte = 1 << 20
-		_, _ = fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", l.Contestant, l.Events,
-			l.PerSecond.text(0, 1), ratio, l.WAL.text(0, 1), l.ClientCPU.text(1, 1), l.PostgresCPU.text(1, 1),
-			l.PeakMemory.text(0, mebibyte), verdict)
+	}
+	_, _ = fmt.Fprintln(t, strings.Join(append(titles, "result"), "\t")+"\t")
+	for _, l := range w.Lines {
+		_, _ = fmt.Fprintln(t, strings.Join(l.cells(columns), "\t")+"\t")
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
-	return r.writeFaults(w)
+	if err := w.writeStatements(to); err != nil {
+		return err
+	}
+	return w.writeFaults(to)
 }
 
-func (r Report) writeFaults(w io.Writer) error {
-	for _, result := range r.Results {
+// columns are the figures that any line has.
+func (w Workload) columns() []figure {
+	var columns []figure
+	for _, f := range figures {
+		for _, l := range w.Lines {
+			if _, known := l.Figures[f.name]; known {
+				columns = append(columns, f)
+				break
+			}
+		}
+	}
+	return columns
+}
+
+func (l Line) cells(columns []figure) []string {
+	cells := []string{l.Name, strconv.FormatInt(l.Records, 10)}
+	for _, f := range columns {
+		cell := "-"
+		if s, known := l.Figures[f.name]; known {
+			cell = s.text(f.decimals, f.unit)
+		}
+		cells = append(cells, cell)
+		if f.name == rate {
+			ratio := "-"
+			if l.OnhandRatio != nil && l.Name != Onhand {
+				ratio = l.OnhandRatio.text(2, 1)
+			}
+			cells = append(cells, ratio)
+		}
+	}
+	if l.Wrong {
+		return append(cells, "WRONG")
+	}
+	return append(cells, "right")
+}
+
+func (w Workload) writeFaults(to io.Writer) error {
+	for _, result := range w.Results {
 		for _, fault := range result.Faults {
-			if _, err := fmt.Fprintf(w, "%s, round %d: %s\n", result.Contestant, result.Round, fault); err != nil {
+			if _, err := fmt.Fprintf(to, "%s, round %d: %s\n", result.Line, result.Round, fault); err != nil {
 				return err
 			}
 		}
@@ -50,7 +99,60 @@ func (r Report) writeFaults(w io.Writer) error {
 	return nil
 }
 
-// text is s with that many decimals, in that unit.
+// writeTargets leaves out what was not measured, and says how much that is.
+func (r Report) writeTargets(w io.Writer) error {
+	if _, err := fmt.Fprint(w, "\ntargets\n\n"); err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "figure\tmust\taim\tmeasured\tverdict")
+	missing := 0
+	for _, target := range r.Targets {
+		if target.Measured == nil {
+			missing++
+			continue
+		}
+		must, aim := target.bounds()
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", target.Figure, must, aim,
+			target.Measured.text(target.decimals, 1), target.Verdict)
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("write the table: %w", err)
+	}
+	if r.Conditions.Events < fullEvents {
+		const remark = "with fewer events than --full has: millions are %.1f times fewer too\n"
+		_, err := fmt.Fprintf(w, remark, fullEvents/float64(max(r.Conditions.Events, 1)))
+		if err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		_, err := fmt.Fprintf(w, "%d more were not measured in this run\n", missing)
+		return err
+	}
+	return nil
+}
+
+// fullEvents is with how many events a run the targets are as their names say: the long backlog is ten times as much,
+// a full inbox twenty times.
+const fullEvents = 500_000
+
+// bounds are what the figure must be and should be, for people.
+func (t Target) bounds() (must, aim string) {
+	sign, unit := ">=", t.Unit
+	if t.AtMost {
+		sign = "<="
+	}
+	if unit != "" && unit != "x" {
+		unit = " " + unit
+	}
+	return fmt.Sprintf("%s %v%s", sign, t.Must, unit), fmt.Sprintf("%v%s", t.Aim, unit)
+}
+
+// text is s with that many decimals, in that unit; the ends are left out of a single reading.
 func (s Spread) text(decimals int, unit float64) string {
+	if s.Min == s.Max {
+		return fmt.Sprintf("%.*f", decimals, s.Median/unit)
+	}
 	return fmt.Sprintf("%.*f (%.*f-%.*f)", decimals, s.Median/unit, decimals, s.Min/unit, decimals, s.Max/unit)
 }

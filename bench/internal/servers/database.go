@@ -16,17 +16,34 @@ const schema = "onhand"
 // dropTimeout bounds dropping a database whose clients have all gone.
 const dropTimeout = time.Minute
 
-// FreshDatabase makes a database with the product's empty tables and returns its URL, whose search_path leads to them.
-// A checkpoint comes last, so that each contestant starts with as much room before the next one. drop takes the
-// database away, and whoever is still connected to it.
-func (s *Servers) FreshDatabase(ctx context.Context, name string) (databaseURL string, drop func() error, err error) {
+// FreshDatabase makes a database with the product's tables and returns its URL, whose search_path leads to them. They
+// are empty but for the inbox, which is filled as told. A checkpoint comes last, so that each contestant starts with as
+// much room before the next one. drop takes the database away, and whoever is still connected to it.
+func (s *Servers) FreshDatabase(
+	ctx context.Context, name string, filled Prefill,
+) (databaseURL string, drop func() error, err error) {
+	source := ""
+	if filled.Rows > 0 {
+		if source, err = s.template(ctx, filled); err != nil {
+			return "", nil, err
+		}
+	}
+	return s.create(ctx, name, source)
+}
+
+// create makes a database as a copy of source, or with empty tables.
+func (s *Servers) create(ctx context.Context, name, source string) (databaseURL string, drop func() error, err error) {
 	admin, err := pgx.Connect(ctx, s.URL)
 	if err != nil {
 		return "", nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
 	defer func() { _ = admin.Close(context.WithoutCancel(ctx)) }()
 	quoted := pgx.Identifier{name}.Sanitize()
-	if _, err := admin.Exec(ctx, "create database "+quoted); err != nil {
+	sql := "create database " + quoted
+	if source != "" {
+		sql += " template " + pgx.Identifier{source}.Sanitize() + " strategy file_copy"
+	}
+	if _, err := admin.Exec(ctx, sql); err != nil {
 		return "", nil, fmt.Errorf("create database %s: %w", name, err)
 	}
 	drop = func() error { return s.dropDatabase(quoted) }

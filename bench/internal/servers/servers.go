@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ import (
 // scriptTimeout is long because the first start on a machine downloads what is missing.
 const scriptTimeout = 10 * time.Minute
 
-// durable are the settings that a fast but careless server would turn off. The rest is Postgres's default.
+// durable are the settings that a fast but careless server would turn off. Beside observed,
+// the rest is Postgres's default.
 var durable = []string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}
 
 // Servers are the two, running. Stop ends them and removes their data.
@@ -26,7 +28,8 @@ type Servers struct {
 	Brokers []string // Kafka's addresses; there is one
 	URL     string   // of Postgres's own database, with no schema
 
-	kafka, postgres string // folders
+	kafka, postgres string          // folders
+	filled          map[string]bool // databases with a filled inbox, by name
 }
 
 // Start starts both. They end, at the latest, with this process, however it ends.
@@ -52,7 +55,7 @@ func (s *Servers) start(ctx context.Context) (err error) {
 	}
 	s.Brokers = []string{address}
 	args := append([]string{"start", s.postgres}, owner...)
-	for _, setting := range durable {
+	for _, setting := range slices.Concat(durable, observed) {
 		args = append(args, "--set", setting)
 	}
 	s.URL, err = s.script(ctx, "postgres", args...)

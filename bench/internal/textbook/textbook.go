@@ -29,6 +29,7 @@ func Run(ctx context.Context, job peer.Job, done *atomic.Int64) error {
 			return err
 		}
 		done.Add(1)
+		job.Committed(r.Partition, r.Offset)
 		return nil
 	})
 }

@@ -1,0 +1,67 @@
+package servers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PrefillTopic is where rows of a filled inbox say that they come from; no contestant reads it.
+const PrefillTopic = "prefill"
+
+// Prefill says what is in the inbox before anybody starts.
+type Prefill struct {
+	Rows      int  `json:"rows"`
+	RandomIDs bool `json:"random_ids"` // UUIDv4; else UUIDv7, all of them older than whatever comes
+}
+
+// The columns of an inbox row are named here and by whoever writes the others. A row is as long as the workload's, and
+// they are inserted in the order in which they would have come: by time, or, with random ids, all over the index.
+const fillInbox = `
+insert into inbox (tenant, event_id, source, fingerprint, outcome, topic, partition, incarnation, "offset")
+select '', case when $2
+         then substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-4' || substr(h, 13, 3) || '-a' || substr(h, 16, 3) || '-'
+              || substr(h, 19, 12)
+         else substr(t, 1, 8) || '-' || substr(t, 9, 4) || '-7' || substr(h, 13, 3) || '-a' || substr(h, 16, 3) || '-'
+              || substr(h, 19, 12)
+       end,
+       case when n % 10 < 7 then 'webshop-01' else 'warehouse-01' end, n, 'applied',
+       '` + PrefillTopic + `', n % 12, 1, n
+from generate_series(1, $1::bigint) as n,
+     lateral (select md5(n::text) as h,
+                     lpad(to_hex((extract(epoch from now()) * 1000)::bigint - $1 + n), 12, '0') as t) as made`
+
+// template returns a database to be copied, which is filled the first time that it is asked for.
+func (s *Servers) template(ctx context.Context, p Prefill) (string, error) {
+	name := fmt.Sprintf("bench_inbox_%d_%t", p.Rows, p.RandomIDs)
+	if s.filled[name] {
+		return name, nil
+	}
+	databaseURL, _, err := s.create(ctx, name, "") // it is gone with the cluster
+	if err != nil {
+		return "", err
+	}
+	if err := fill(ctx, databaseURL, p); err != nil {
+		return "", fmt.Errorf("fill the inbox: %w", err)
+	}
+	if s.filled == nil {
+		s.filled = make(map[string]bool)
+	}
+	s.filled[name] = true
+	return name, nil
+}
+
+func fill(ctx context.Context, databaseURL string, p Prefill) error {
+	conn, err := pgx.Connect(ctx, databaseURL)
+	if err != nil {
+		return err
+	}
+	// A database that somebody is connected to cannot be copied.
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, fillInbox, p.Rows, p.RandomIDs); err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "vacuum (analyze, freeze) inbox")
+	return err
+}

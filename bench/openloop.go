@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"onhand/bench/internal/backlog"
+	"onhand/bench/internal/openloop"
+	"onhand/bench/internal/report"
+)
+
+const (
+	// greeting is how many events are applied before the schedule starts: the contestant is at work then.
+	greeting = 100
+	// warmUp is the first part of the schedule, which does not count.
+	warmUp = 2 * time.Second
+	// patience is how long all events may take to be committed once the last one was sent: a rate that is too much
+	// leaves a queue, which is a result and no failure.
+	patience = 5 * time.Minute
+)
+
+// openLoop lets the contestant apply events while they come, each at its time, and measures how late each one is
+// committed. Each run has a topic of its own.
+func (t *tournament) openLoop(ctx context.Context, j job) (load *backlog.Backlog, result report.Result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	rate := j.rate
+	if j.share > 0 {
+		rate = j.share * t.peak
+	}
+	measured := int(rate * float64(t.sizes.seconds))
+	cold := int(rate * warmUp.Seconds())
+	j.topic, j.records = j.group, greeting+cold+measured
+	if err := backlog.MakeTopic(ctx, t.stand.Brokers, j.topic, j.shape.Partitions); err != nil {
+		return nil, result, err
+	}
+	w, err := t.watch(ctx, j)
+	if err != nil {
+		return nil, result, err
+	}
+	defer func() { err = errors.Join(err, w.stop(context.WithoutCancel(ctx), err != nil)) }()
+	generator, err := j.shape.Generator()
+	if err != nil {
+		return nil, result, err
+	}
+	producer, err := openloop.NewProducer(t.stand.Brokers, j.topic, generator)
+	if err != nil {
+		return nil, result, err
+	}
+	defer func() { err = errors.Join(err, producer.Close()) }()
+
+	now := time.Now()
+	if _, err := producer.Send(ctx, greeting, func(int) time.Time { return now }); err != nil {
+		return nil, result, err
+	}
+	if err := w.wait(ctx, greeting); err != nil {
+		return nil, result, err
+	}
+	start := time.Now().Add(time.Second)
+	sent, err := producer.Send(ctx, cold+measured, openloop.Steady(start, rate))
+	if err != nil {
+		return nil, result, err
+	}
+	if err := w.wait(ctx, int64(j.records)); err != nil {
+		return nil, result, err
+	}
+	if result.Latency, err = w.latency(sent, start.Add(warmUp), rate); err != nil {
+		return nil, result, err
+	}
+	load, err = backlog.Read(ctx, t.stand.Brokers, j.topic)
+	return load, result, err
+}
+
+// watcher is a contestant at work, and who notes when its records are committed.
+type watcher struct {
+	runner *runner
+	seen   interface {
+		Total() int64
+		Seen() map[int32][]openloop.Seen
+	}
+	positions *openloop.Positions // nil: a peer that tells itself
+	looking   errgroup.Group
+	endLooks  context.CancelFunc
+}
+
+// watch starts the contestant. onhand's positions tell of commits; a peer that has none there tells itself.
+func (t *tournament) watch(ctx context.Context, j job) (*watcher, error) {
+	looking, end := context.WithCancel(ctx)
+	w := &watcher{endLooks: end}
+	out := &commits{}
+	if j.contestant.run == nil {
+		positions, err := openloop.NewPositions(ctx, j.databaseURL, j.topic)
+		if err != nil {
+			end()
+			return nil, err
+		}
+		w.seen, w.positions = positions, positions
+		w.looking.Go(func() error { return positions.Watch(looking) })
+	} else {
+		w.seen = &out.Commits
+	}
+	var err error
+	if w.runner, err = t.start(j, j.databaseURL, out); err != nil {
+		end()
+		return nil, errors.Join(err, w.looking.Wait())
+	}
+	return w, nil
+}
+
+// wait waits until that many records are committed.
+func (w *watcher) wait(ctx context.Context, records int64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for w.seen.Total() < records {
+		select {
+		case <-tick.C:
+		case <-w.runner.ended:
+			return errors.New("it ended early")
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d records committed: %w", w.seen.Total(), records, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// latency is that of the records due from then on.
+func (w *watcher) latency(sent []openloop.Sent, from time.Time, rate float64) (*openloop.Latency, error) {
+	counting := sent[:0]
+	for _, s := range sent {
+		if !s.Due.Before(from) {
+			counting = append(counting, s)
+		}
+	}
+	all, err := openloop.Latencies(counting, w.seen.Seen())
+	if err != nil {
+		return nil, err
+	}
+	l := openloop.Summarize(all, rate)
+	if w.positions != nil {
+		w.endLooks()
+		if err := w.looking.Wait(); err != nil {
+			return nil, err
+		}
+		l.Gap = w.positions.Gap()
+	}
+	return &l, nil
+}
+
+// stop ends the contestant, in order unless something has failed.
+func (w *watcher) stop(ctx context.Context, failed bool) error {
+	w.endLooks()
+	return errors.Join(w.looking.Wait(), w.runner.end(ctx, failed))
+}
+
+// commits is a peer's output that tells of each commit.
+type commits struct{ openloop.Commits }
+
+func (c *commits) latest(context.Context, *pgx.Conn) (int64, error) { return c.Total(), nil }
