@@ -8,8 +8,8 @@ import (
 
 // Bounds on what fetching keeps in memory, beside the records that are queued.
 const (
-	fetchBytes    = 256 << 10 // a partition and request; a larger batch of records still comes whole
-	fetchMaxBytes = 8 << 20   // a broker and request
+	fetchBytes    = 128 << 10 // a partition and request; a larger batch of records still comes whole
+	fetchMaxBytes = 2 << 20   // a broker and request
 	channelBuffer = 64        // decoded records a partition
 )
 
