@@ -6,12 +6,20 @@ import (
 	"onhand/internal/kafkalog"
 )
 
-// Bounds on what fetching keeps in memory, beside the records that are queued.
+// Bounds on what fetching keeps in memory, beside the records that are queued. What a broker answers is compressed, and
+// every partition keeps its part of an answer, unpacked, until it is read.
 const (
-	fetchBytes    = 128 << 10 // a partition and request; a larger batch of records still comes whole
-	fetchMaxBytes = 2 << 20   // a broker and request
-	channelBuffer = 64        // decoded records a partition
+	fetchMaxBytes   = 2 << 20   // a broker and request
+	fetchAllBytes   = 8 << 20   // of all partitions together, within the two that follow
+	fetchMostBytes  = 128 << 10 // a partition and request; a larger batch of records still comes whole
+	fetchLeastBytes = 64 << 10
+	channelBuffer   = 64 // decoded records a partition
 )
+
+// fetchBytes is how much of each of so many partitions is asked for at a time.
+func fetchBytes(claims int) int32 {
+	return int32(min(max(fetchAllBytes/max(claims, 1), fetchLeastBytes), fetchMostBytes))
+}
 
 // saramaConfig is the group member's configuration on top of what every client of ours uses.
 func (c *Consumer) saramaConfig() *sarama.Config {
@@ -30,7 +38,7 @@ func (c *Consumer) saramaConfig() *sarama.Config {
 	// must still start at a legal offset until it is sought.
 	config.Consumer.Offsets.AutoCommit.Enable = false
 
-	config.Consumer.Fetch.Default = fetchBytes
+	config.Consumer.Fetch.Default = fetchBytes(1) // Setup knows how many there are
 	config.Consumer.Fetch.MaxBytes = fetchMaxBytes
 	config.Consumer.Fetch.Max = 0 // anything else skips a batch that is larger
 	return config

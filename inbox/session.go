@@ -88,6 +88,8 @@ func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 	}
 	s.countHalted()
 	s.dispatcher.divide(s.cfg.Memory, len(s.claims))
+	// The client reads this when a partition starts; those of the last session have ended.
+	s.client.Config().Consumer.Fetch.Default = fetchBytes(len(s.claims))
 	s.watch(sess)
 	s.cfg.Log.Info().Int("partitions", len(s.claims)).Int32("generation", sess.GenerationID()).Msg("claimed")
 	return nil
