@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"slices"
+	"time"
 
 	"onhand/offsets"
 )
@@ -9,7 +10,8 @@ import (
 // batch is what one transaction applies: one part a partition, in the order of topic and partition. That order is the
 // order in which its records count, and the order in which its offsets rows are locked.
 type batch struct {
-	parts []*part
+	parts   []*part
+	horizon time.Time // an event that is unknown and not later may have been forgotten; zero = nothing was
 }
 
 func (b *batch) sort() {

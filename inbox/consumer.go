@@ -42,7 +42,13 @@ type Config struct {
 	Memory         int64                  // bytes of records read and not yet committed; default 12 MiB
 	Balance        sarama.BalanceStrategy // an eager one; default sticky
 	AllowCompacted bool
-	Log            zerolog.Logger
+
+	// What bounds a generation of the inbox, of which three are kept: copies of an event are known as such for at least
+	// two of them. Members may differ; the smallest bound counts.
+	DedupeRows int64         // default 50 million; negative = no bound
+	DedupeAge  time.Duration // default 0: no bound
+
+	Log zerolog.Logger
 }
 
 const (
@@ -52,6 +58,7 @@ const (
 	defaultMaxBatch       = maxBatchLimit
 	defaultMaxBatchBytes  = 8 << 20
 	defaultMemory         = 12 << 20
+	defaultDedupeRows     = 50_000_000
 
 	// maxBatchLimit keeps the answer of a batch's first round trip small (256 KiB): a client that stops reading
 	// must not leave the server blocked in the middle of it, with its locks held.
@@ -66,6 +73,7 @@ func (c Config) withDefaults() Config {
 	c.MaxBatch = orDefault(c.MaxBatch, defaultMaxBatch)
 	c.MaxBatchBytes = orDefault(c.MaxBatchBytes, defaultMaxBatchBytes)
 	c.Memory = orDefault(c.Memory, defaultMemory)
+	c.DedupeRows = orDefault(c.DedupeRows, defaultDedupeRows)
 	c.Member = orDefault(c.Member, "onhand-"+uuid.NewString()[:8])
 	if c.Balance == nil {
 		c.Balance = sarama.NewBalanceStrategySticky()
@@ -99,6 +107,7 @@ func (c Config) validate() error {
 	check(c.Isolation == pgx.ReadCommitted || c.Isolation == pgx.Serializable,
 		"isolation must be read committed or serializable")
 	check(c.Lanes >= 1, "at least one lane is needed")
+	check(c.DedupeAge >= 0, "the age of a generation cannot be negative")
 	check(c.Balance.Name() != sarama.CooperativeStickyBalanceStrategyName,
 		"cooperative rebalancing starts partitions without a hook to seek in: use sticky, range or roundrobin")
 	return errors.Join(errs...)
@@ -148,12 +157,16 @@ func (c *Consumer) Run(ctx context.Context) error {
 	for range c.cfg.Lanes {
 		lanes.Go(c.newLane(d, c.cfg.Handler, c.cfg.NewBatch).run)
 	}
+	keeping, stopKeeping := context.WithCancel(ctx)
+	defer stopKeeping()
+	lanes.Go(func() { newKeeper(c.cfg).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
 	m := &member{
 		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil),
 		shown: make(map[string]string), missed: make(map[string]bool),
 	}
 	err = m.run(ctx)
 	d.close()
+	stopKeeping()
 	lanes.Wait()
 	return err
 }
@@ -161,7 +174,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 func (c *Consumer) newLane(d *dispatcher, simple Handler, batches func() BatchHandler) *lane {
 	l := &lane{
 		dispatcher: d, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
-		simple: simple, health: &c.health, log: c.cfg.Log,
+		simple: simple, health: &c.health, log: c.cfg.Log, picture: firstPicture,
 	}
 	if batches != nil {
 		l.batches = batches()

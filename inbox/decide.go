@@ -3,6 +3,7 @@ package inbox
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"onhand/internal/kafkalog"
 	"onhand/offsets"
@@ -32,12 +33,12 @@ func (b *batch) decide(known map[*work]int64) []*work {
 			p.keep = 0
 			continue
 		}
-		fresh = p.decide(known, seen, fresh)
+		fresh = p.decide(known, seen, b.horizon, fresh)
 	}
 	return fresh
 }
 
-func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*work) []*work {
+func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon time.Time, fresh []*work) []*work {
 	p.keep = 0
 	p.decided = offsets.Advance{TopicPartition: p.claim.TopicPartition, Next: p.from, Window: p.locked.Window}
 	for _, w := range p.works {
@@ -48,7 +49,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*w
 		if p.keep == 0 {
 			w.parked = cmp.Or(p.refused, p.attempt.condemn, w.refusal)
 		}
-		w.outcome = w.judge(known, seen)
+		w.outcome = w.judge(known, seen, horizon)
 		if w.outcome == outcomeFresh {
 			fresh = append(fresh, w)
 		}
@@ -73,7 +74,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, fresh []*w
 }
 
 // judge says what becomes of w, and notes its identity when it is the first of it.
-func (w *work) judge(known map[*work]int64, seen map[identity]int64) outcome {
+func (w *work) judge(known map[*work]int64, seen map[identity]int64, horizon time.Time) outcome {
 	switch {
 	case w.parked != nil:
 		return outcomeParked
@@ -86,6 +87,9 @@ func (w *work) judge(known map[*work]int64, seen map[identity]int64) outcome {
 		stored, ok = seen[id]
 	}
 	switch {
+	case !ok && w.forgotten(horizon):
+		w.parked = beyondMemory(&w.item.Event, horizon)
+		return outcomeParked
 	case !ok:
 		seen[id] = w.item.Fingerprint
 		return outcomeFresh
@@ -107,6 +111,7 @@ func (p *part) count(w *work) {
 	switch w.outcome {
 	case outcomeFresh:
 		add.Applied++
+		p.remember(w)
 	case outcomeDuplicate:
 		add.Duplicate++
 	case outcomeParked:

@@ -12,5 +12,9 @@
 // without knowing it. So nothing remembered in memory decides an outcome (I10), and whatever looks wrong ends the
 // session: the member joins again and reads everything anew.
 //
+// The inbox is bounded: it is cut in generations (slots.go) of which three are kept, and a keeper (keeper.go) opens the
+// next one and drops the oldest (rollover.go). An event that may have been in one that was dropped is parked
+// (horizon.go).
+//
 // Use New with a Handler, called for each event within the transaction, or with a BatchHandler for whole batches.
 package inbox

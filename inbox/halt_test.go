@@ -207,10 +207,12 @@ func setPolicy(t *testing.T, brokers []string, topic, policy string) {
 		if err != nil {
 			return err
 		}
-		asked := sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"cleanup.policy"}}
 		testenv.Eventually(t, 10*time.Second, "cleanup.policy "+policy, func() bool {
-			entries, err := a.DescribeConfig(asked)
-			return err == nil && len(entries) == 1 && entries[0].Value == policy
+			asked := []*sarama.ConfigResource{
+				{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"cleanup.policy"}},
+			}
+			answers, err := a.DescribeConfigs(asked, sarama.DescribeConfigsOptions{})
+			return err == nil && len(answers) == 1 && len(answers[0].Configs) == 1 && answers[0].Configs[0].Value == policy
 		})
 		return nil
 	})

@@ -15,8 +15,8 @@ import (
 	"onhand/offsets"
 )
 
-// lane applies batches one after another. It keeps nothing between two batches: what a failed one has taught (run
-// alone, run shorter, wait) travels with its claims.
+// lane applies batches one after another. Between two batches it keeps nothing but its picture of the inbox: what a
+// failed one has taught (run alone, run shorter, wait) travels with its claims.
 type lane struct {
 	dispatcher *dispatcher
 	pool       *pgxpool.Pool
@@ -26,6 +26,8 @@ type lane struct {
 	simple     Handler
 	health     *health
 	log        zerolog.Logger
+
+	picture picture // of the inbox's generations, as the last batch found them
 }
 
 // run applies batches until the dispatcher is closed.
@@ -63,7 +65,7 @@ func (l *lane) apply(b *batch) []result {
 }
 
 func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err error) {
-	t = &transaction{batch: b, isolation: l.isolation, timeouts: l.timeouts}
+	t = &transaction{batch: b, isolation: l.isolation, timeouts: l.timeouts, picture: l.picture}
 	if t.conn, err = l.pool.Acquire(ctx); err != nil {
 		return t, err
 	}
@@ -81,6 +83,9 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		t.conn.Release()
 	}()
 	if err := t.first(ctx, l.batches); err != nil {
+		if errors.Is(err, errPicture) {
+			l.picture = t.found
+		}
 		return t, err
 	}
 	fresh := b.decide(t.known)
@@ -174,6 +179,9 @@ func (l *lane) failed(b *batch, err error) []result {
 	if errors.As(err, &refused) {
 		return b.isolate(refused)
 	}
+	if errors.Is(err, errPicture) {
+		return b.again()
+	}
 	l.health.databaseFailed(cause, err)
 	level := zerolog.DebugLevel
 	if cause.infrastructure() {
@@ -204,6 +212,15 @@ func (l *lane) failed(b *batch, err error) []result {
 			// The database answers: one record may be at fault, and must not hold up other partitions'.
 			r.attempt.solo = r.attempt.solo || sqlstate(err) != "" || errors.As(err, new(*handlerError))
 		}
+	}
+	return results
+}
+
+// again has a batch run as it was, at once: nothing failed.
+func (b *batch) again() []result {
+	results := make([]result, len(b.parts))
+	for i, p := range b.parts {
+		results[i].attempt = p.attempt
 	}
 	return results
 }

@@ -22,7 +22,9 @@ type transaction struct {
 	batch     *batch
 	isolation pgx.TxIsoLevel
 	timeouts  Timeouts
+	picture   picture // what the statements are sent for
 
+	found     picture // what there is
 	known     map[*work]int64
 	begun     bool
 	committed bool // the server said COMMIT
@@ -59,23 +61,18 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 			}
 			h.Load(q, items, t.batch.locks())
 		}
+		t.readMemory(q)
 		t.readKnown(q, events)
 	}
 	t.begun = true
-	return t.conn.SendBatch(ctx, q).Close()
+	if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
+		return err
+	}
+	if len(events) > 0 && t.found != t.picture {
+		return errPicture
+	}
+	return nil
 }
-
-const knownEvents = `
-select e.ord, i.fingerprint
-from (
-  select unnest($1::text[]) as tenant, unnest($2::text[]) as event_id, unnest($3::text[]) as source,
-         generate_series(0, $4::integer - 1) as ord
-) e
-cross join lateral (
-  select i.fingerprint from inbox_0 i
-  where i.tenant = e.tenant and i.event_id = e.event_id and i.source = e.source
-  offset 0 -- keeps the planner from merging it: one look-up an event, whatever it thinks of their number
-) i`
 
 func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
 	tenants, ids, sources := make([]string, len(events)), make([]string, len(events)), make([]string, len(events))
@@ -83,7 +80,7 @@ func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
 		tenants[i], ids[i], sources[i] = w.item.Tenant, w.item.ID, w.item.Source
 	}
 	t.known = make(map[*work]int64)
-	q.Queue(knownEvents, tenants, ids, sources, len(events)).Query(func(rows pgx.Rows) error {
+	q.Queue(knownEvents[t.picture.live], tenants, ids, sources, len(events)).Query(func(rows pgx.Rows) error {
 		var ord int32
 		var fingerprint int64
 		_, err := pgx.ForEachRow(rows, []any{&ord, &fingerprint}, func() error {
@@ -129,19 +126,6 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work)
 	return t.conn.SendBatch(ctx, q).Close()
 }
 
-// Rows that a batch sends come as arrays, and are unnested in the select list: there they are read in step, row by row.
-// In the from clause each array would be stored away first, which costs the insert a quarter more.
-const insertInbox = `
-insert into inbox_0 (fingerprint, "offset", partition, incarnation, outcome, slot, tenant, event_id, source, topic, reason)
-select fingerprint, "offset", partition, incarnation,
-       case when reason is null then 'applied'::inbox_outcome else 'rejected'::inbox_outcome end, 0,
-       tenant, event_id, source, topic, reason
-from (
-  select unnest($1::text[]) as tenant, unnest($2::text[]) as event_id, unnest($3::text[]) as source,
-         unnest($4::bigint[]) as fingerprint, unnest($5::text[]) as reason, unnest($6::text[]) as topic,
-         unnest($7::integer[]) as partition, unnest($8::integer[]) as incarnation, unnest($9::bigint[]) as "offset"
-) e`
-
 // writeInbox inserts in the order of the key: two batches that hold the same new identities wait for each other in one
 // direction only.
 func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
@@ -173,7 +157,8 @@ func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 		topics[i], partitions[i], at[i] = r.Topic, r.Partition, r.Offset
 		incarnations[i] = incarnation[offsets.TopicPartition{Topic: r.Topic, Partition: r.Partition}]
 	}
-	q.Queue(insertInbox, tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at)
+	q.Queue(insertInbox[t.picture.open],
+		tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at)
 }
 
 // abandon ends a transaction that was not committed. A connection that cannot even roll back is closed: the server

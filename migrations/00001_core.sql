@@ -50,6 +50,11 @@ create table offsets (
     last_hash   bigint,
     -- Storm guard: how many of the latest 200 records were seen, then a bit each, 1 = parked. Empty = none seen.
     recent      bytea not null default '',
+    -- What dedupe memory needs; a new incarnation leaves it alone. Rows written to the inbox; of these, events
+    -- without a time; the highest time of the others, capped by their records' timestamps and by this server's clock.
+    remembered  bigint not null default 0 check (remembered >= 0),
+    timeless    bigint not null default 0 check (timeless >= 0),
+    newest_event timestamptz,
     updated_at  timestamptz not null default now(),
     primary key (topic, partition),
     constraint offsets_adds_up
@@ -76,9 +81,44 @@ create table inbox (
     primary key (tenant, event_id, source, slot),
     constraint inbox_reason check ((outcome = 'rejected') = (reason is not null))
 ) partition by list (slot);
-create table inbox_0 partition of inbox for values in (0);
-create table inbox_1 partition of inbox for values in (1);
-create table inbox_2 partition of inbox for values in (2);
+create table inbox_0 partition of inbox (slot default 0) for values in (0);
+create table inbox_1 partition of inbox (slot default 1) for values in (1);
+create table inbox_2 partition of inbox (slot default 2) for values in (2);
+
+-- The live generations: one to three, without a gap. The newest is open, batches write into its slot.
+create table inbox_generations (
+    generation  bigint primary key check (generation > 0),
+    slot        smallint not null unique check (slot in (0, 1, 2)),
+    opened_at   timestamptz not null default now(),
+    rows_before bigint not null default 0, -- what offsets.remembered came to when it was opened
+    closed_at   timestamptz,
+    rows        bigint,
+    horizon     timestamptz, -- no event of it, or of an older one, is from later
+    constraint inbox_generations_closed check ((closed_at is null) = (rows is null))
+);
+create unique index inbox_generations_open on inbox_generations ((true)) where closed_at is null;
+insert into inbox_generations (generation, slot) values (1, 0);
+
+-- What was dropped. An event that the inbox does not know is new only if it is from after the horizon.
+create table inbox_memory (
+    only_row      boolean primary key default true check (only_row),
+    horizon       timestamptz,
+    dropped_rows  bigint not null default 0 check (dropped_rows >= 0),
+    dropped_until timestamptz, -- when the last one that was dropped had been closed
+    -- A full generation that cannot be followed by another, because something reads the one to be dropped.
+    waiting_since timestamptz,
+    waiting_for   text
+);
+insert into inbox_memory default values;
+
+-- How far each partition had been read when a generation was dropped last: below, a record may have lost its inbox row.
+create table inbox_forgotten (
+    topic       text collate "C" not null,
+    partition   integer not null,
+    incarnation integer not null,
+    before      bigint not null,
+    primary key (topic, partition)
+);
 
 create table dead_letters (
     topic          text collate "C" not null,
@@ -210,6 +250,9 @@ drop sequence outbox_id;
 drop table stock;
 drop table skus;
 drop table dead_letters;
+drop table inbox_forgotten;
+drop table inbox_memory;
+drop table inbox_generations;
 drop table inbox;
 drop type inbox_outcome;
 drop table offsets;

@@ -2,6 +2,7 @@ package offsets
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -67,6 +68,10 @@ type Advance struct {
 	LastHash *int64   // hash of the record at Next-1; nil = none there
 	Window   Window
 	Halt     *Halt // set when this step is the partition's last
+
+	// Of the records that were applied or rejected.
+	Timeless int64     // those whose event has no time
+	Newest   time.Time // the highest time of the others; zero = there are none
 }
 
 const advance = `
@@ -83,11 +88,16 @@ set next = a.next,
     halt_reason = a.halt_reason,
     halt_detail = a.halt_detail,
     halted_at = case when a.halt_reason is not null then clock_timestamp() end,
+    remembered = o.remembered + a.applied + a.rejected,
+    timeless = o.timeless + a.timeless,
+    newest_event = case when a.newest_event is null then o.newest_event -- greatest and least pass over nulls
+                        else greatest(o.newest_event, least(a.newest_event, clock_timestamp())) end,
     updated_at = clock_timestamp()
 from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::text[], $13::text[])
+            $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::text[], $13::text[],
+            $14::bigint[], $15::timestamptz[])
   as a (topic, partition, next, applied, rejected, duplicate, parked,
-        ignored, skipped, last_hash, recent, halt_reason, halt_detail)
+        ignored, skipped, last_hash, recent, halt_reason, halt_detail, timeless, newest_event)
 where o.topic = a.topic and o.partition = a.partition`
 
 // Queue queues the steps of as onto q. Every row must have been locked by Lock in the same transaction: that is where
@@ -101,6 +111,7 @@ func Queue(q *pgx.Batch, as []Advance) {
 	}
 	hashes, windows := make([]*int64, n), make([][]byte, n)
 	reasons, details := make([]*string, n), make([]*string, n)
+	timeless, newest := make([]int64, n), make([]*time.Time, n)
 	for i := range as {
 		a := &as[i]
 		topics[i], partitions[i], nexts[i], hashes[i] = a.Topic, a.Partition, a.Next, a.LastHash
@@ -110,12 +121,15 @@ func Queue(q *pgx.Batch, as []Advance) {
 			counters[j][i] = v
 		}
 		windows[i], _ = a.Window.MarshalBinary()
+		if timeless[i] = a.Timeless; !a.Newest.IsZero() {
+			newest[i] = &a.Newest
+		}
 		if a.Halt != nil {
 			reasons[i], details[i] = &a.Halt.Reason, &a.Halt.Detail
 		}
 	}
 	q.Queue(advance, topics, partitions, nexts, counters[0], counters[1], counters[2], counters[3], counters[4],
-		counters[5], hashes, windows, reasons, details).Exec(func(tag pgconn.CommandTag) error {
+		counters[5], hashes, windows, reasons, details, timeless, newest).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != int64(n) {
 			return fmt.Errorf("advance offsets: %d rows changed, %d expected", tag.RowsAffected(), n)
 		}

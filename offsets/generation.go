@@ -7,3 +7,6 @@ const generationKey = `(hashtextextended('onhand inbox ' || current_schema(), 0)
 
 // LockGeneration is the statement that takes the shared lock, as an expression for a select list.
 const LockGeneration = `pg_advisory_xact_lock_shared(` + generationKey + `)`
+
+// LockGenerationAlone takes it exclusive: it waits for the batches that are under way, and the next ones wait for it.
+const LockGenerationAlone = `pg_advisory_xact_lock(` + generationKey + `)`

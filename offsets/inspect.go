@@ -32,6 +32,9 @@ type Row struct {
 	HaltedAt    *time.Time `db:"halted_at" json:"halted_at"`
 	LastHash    *int64     `db:"last_hash" json:"last_hash,string"`
 	Recent      []byte     `db:"recent" json:"-"`
+	Remembered  int64      `db:"remembered" json:"remembered"`
+	Timeless    int64      `db:"timeless" json:"timeless"`
+	NewestEvent *time.Time `db:"newest_event" json:"newest_event"`
 	UpdatedAt   time.Time  `db:"updated_at" json:"updated_at"`
 }
 
@@ -53,7 +56,8 @@ func (r Row) Storm() (seen, parked int) {
 
 const selectRows = `
 select topic, partition, incarnation, topic_id, start, next, applied, rejected, duplicate, parked, ignored, skipped,
-       jumped, token, owner, claimed_at, halt_reason, halt_detail, halted_at, last_hash, recent, updated_at
+       jumped, token, owner, claimed_at, halt_reason, halt_detail, halted_at, last_hash, recent, remembered,
+       timeless, newest_event, updated_at
 from offsets`
 
 const selectAll = selectRows + `

@@ -23,6 +23,10 @@ const (
 	maxRecordBytes    = 64 << 20
 	minMemory         = 1 << 20
 	maxMemory         = 64 << 30
+	minDedupeRows     = 1000
+	maxDedupeRows     = 1_000_000_000_000
+	minDedupeAge      = time.Minute
+	maxDedupeAge      = 100 * 365 * 24 * time.Hour
 )
 
 // runFlags are the settings of the service, as text; Config is what they mean.
@@ -40,10 +44,12 @@ type runFlags struct {
 	SessionTimeout string `default:"15s" placeholder:"DURATION" env:"ONHAND_SESSION_TIMEOUT" help:"A member that is silent for so long loses its partitions; all other timeouts follow (${default})."`
 	Balance        string `default:"sticky" placeholder:"STRATEGY" env:"ONHAND_BALANCE" help:"How partitions are shared out: sticky, range or roundrobin (${default})."`
 	Isolation      string `default:"read-committed" placeholder:"LEVEL" env:"ONHAND_ISOLATION" help:"Of transactions: read-committed or serializable (${default})."`
-	Lanes          string `default:"2" placeholder:"N" env:"ONHAND_LANES" help:"Transactions at the same time (${default})."`
+	Lanes          string `default:"auto" placeholder:"N|auto" env:"ONHAND_LANES" help:"Transactions at the same time; auto is 2, or 1 with --isolation serializable (${default})."`
 	MaxBatch       string `default:"2000" placeholder:"N" env:"ONHAND_MAX_BATCH" help:"Most records in a transaction (${default})."`
 	MaxRecordBytes string `default:"1MiB" placeholder:"SIZE" env:"ONHAND_MAX_RECORD_BYTES" help:"Larger values are parked (${default})."`
 	Memory         string `default:"12MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
+	DedupeRows     string `default:"50000000" placeholder:"N|off" env:"ONHAND_DEDUPE_ROWS" help:"Decided events that a generation of the inbox takes; three are kept, and the oldest is forgotten for the next (${default})."`
+	DedupeAge      string `default:"off" placeholder:"DURATION|off" env:"ONHAND_DEDUPE_AGE" help:"How old a generation of the inbox may become, if events come (${default})."`
 }
 
 // Config is what the operator asked of the service, judged and understood.
@@ -66,7 +72,9 @@ type Config struct {
 	Lanes          int
 	MaxBatch       int // records
 	MaxRecordBytes int
-	Memory         int64 // bytes
+	Memory         int64         // bytes
+	DedupeRows     int64         // negative = no bound
+	DedupeAge      time.Duration // 0 = no bound
 }
 
 // config judges the flags. The Config is good for nothing if p has problems.
@@ -89,10 +97,12 @@ func (f *runFlags) config(p *problems) Config {
 		CheckEvery:         p.duration("check-interval", f.CheckInterval, minCheckInterval, maxCheckInterval),
 		Balance:            p.balance(f.Balance),
 		Isolation:          p.isolation(f.Isolation),
-		Lanes:              p.number("lanes", f.Lanes, 1, maxLanes),
+		Lanes:              p.lanes(f.Lanes, f.Isolation),
 		MaxBatch:           p.number("max-batch", f.MaxBatch, 1, maxBatch),
 		MaxRecordBytes:     int(p.size("max-record-bytes", f.MaxRecordBytes, 1, maxRecordBytes)),
 		Memory:             p.size("memory", f.Memory, minMemory, maxMemory),
+		DedupeRows:         p.dedupeRows(f.DedupeRows),
+		DedupeAge:          p.dedupeAge(f.DedupeAge),
 	}
 }
 
@@ -120,6 +130,35 @@ func (p *problems) isolation(text string) pgx.TxIsoLevel {
 		return pgx.Serializable
 	}
 	return pgx.ReadCommitted
+}
+
+// off is what switches a bound off.
+const off = "off"
+
+// lanes: under serializable two are in each other's way. Postgres notes whole tables as read by a batch of many rows,
+// and so lets only one of two batches commit that are under way at the same moment.
+func (p *problems) lanes(text, isolation string) int {
+	switch {
+	case text != "auto":
+		return p.number("lanes", text, 1, maxLanes)
+	case isolation == "serializable":
+		return 1
+	}
+	return 2
+}
+
+func (p *problems) dedupeRows(text string) int64 {
+	if text == off {
+		return -1
+	}
+	return int64(p.number("dedupe-rows", text, minDedupeRows, maxDedupeRows))
+}
+
+func (p *problems) dedupeAge(text string) time.Duration {
+	if text == off {
+		return 0
+	}
+	return p.duration("dedupe-age", text, minDedupeAge, maxDedupeAge)
 }
 
 // maxHostBytes keeps a member's name within Postgres's 63 bytes for the name of a connection.

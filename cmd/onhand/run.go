@@ -99,7 +99,8 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 		},
 		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,
 		CheckEvery: cfg.CheckEvery, Lanes: cfg.Lanes,
-		MaxBatch: cfg.MaxBatch, Memory: cfg.Memory, Balance: cfg.Balance, AllowCompacted: cfg.AllowCompacted, Log: log,
+		MaxBatch: cfg.MaxBatch, Memory: cfg.Memory, Balance: cfg.Balance, AllowCompacted: cfg.AllowCompacted,
+		DedupeRows: cfg.DedupeRows, DedupeAge: cfg.DedupeAge, Log: log,
 	})
 	if err != nil {
 		return err

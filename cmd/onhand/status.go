@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"onhand/inbox"
 	"onhand/internal/cliout"
 	"onhand/internal/database"
 	"onhand/internal/kafkalog"
@@ -46,6 +47,7 @@ type partitionStatus struct {
 type statusReport struct {
 	Partitions []partitionStatus `json:"partitions"`
 	Totals     statusTotals      `json:"totals"`
+	Memory     *inbox.Memory     `json:"memory"`
 }
 
 // statusTotals adds up the partitions. Lag is nil unless every partition's is known.
@@ -72,12 +74,17 @@ func (c *statusCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	memory, err := inbox.ReadMemory(ctx, pool)
+	if err != nil {
+		return err
+	}
 	// The rows are read before the log: asked the other way round, next could be past the end.
 	ranges, err := c.ranges(ctx, rows)
 	if err != nil {
 		con.say("lag is unknown: %s", database.Redact(err.Error()))
 	}
 	report := newStatusReport(rows, ranges)
+	report.Memory = memory
 	return con.out.Print(report, report.table)
 }
 
@@ -147,6 +154,8 @@ func (r *statusReport) table(t *cliout.Grid) {
 	s := r.Totals
 	t.Row("TOTAL", s.Partitions, "", "", "", "", orUnknown(s.Lag), s.Applied, s.Rejected, s.Duplicate, s.Parked,
 		s.Ignored, s.Skipped, s.Jumped, "", "", fmt.Sprintf("%d halted", s.Halted))
+	t.Row()
+	memoryTable(t, r.Memory)
 	for _, p := range r.Partitions {
 		if p.Halted() {
 			t.Text("%s/%d halted at %s: %s: %s", p.Topic, p.Partition, instantOrDash(p.HaltedAt), *p.HaltReason,

@@ -26,6 +26,32 @@ func TestStatusShowsPositionsLagAndWhatStoppedAPartition(t *testing.T) {
 	}
 }
 
+func TestStatusShowsWhatIsRememberedAndWhatIsNot(t *testing.T) {
+	t.Parallel()
+	s := newStored(t)
+	args := []string{"status", "--database-url", s.url, "--brokers", testenv.Brokers(t)[0]}
+	execute(t, s.pool, `update offsets set remembered = 7, timeless = 3`)
+	command(t, args...).expect(t, exitDone, "open   7 ", "Every event that was decided is remembered",
+		"3 events had no time")
+	execute(t, s.pool, `
+update inbox_generations set generation = 4, rows_before = 5, opened_at = '2026-02-03T00:00:00Z'`)
+	execute(t, s.pool, `
+insert into inbox_generations (generation, slot, rows_before, opened_at, closed_at, rows, horizon)
+values (3, 2, 1, '2026-02-01T00:00:00Z', '2026-02-03T00:00:00Z', 4, '2026-02-02T00:00:00Z')`)
+	execute(t, s.pool, `update inbox_memory set horizon = '2026-01-31T00:00:00Z', dropped_rows = 1, waiting_since = now(),
+  waiting_for = 'somebody reads it'`)
+	command(t, args...).expect(t, exitDone, "closed  4 ", "2026-02-02T00:00:00Z",
+		"1 events are forgotten. One that is not known and not later than 2026-01-31T00:00:00Z is parked as beyond_memory.",
+		"CANNOT BE DROPPED", "somebody reads it")
+	m := decoded[statusReport](t, command(t, append(args, "-o", "json")...)).Memory
+	if g := m.Generations; len(g) != 2 || g[0].Rows != 4 || g[1].Rows != 2 || g[1].Bytes == 0 {
+		t.Errorf("%+v", g)
+	}
+	if m.Timeless != 3 || *m.WaitingFor != "somebody reads it" || m.Horizon == nil {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestStatusWithoutKafkaShowsTheDatabasesPart(t *testing.T) {
 	t.Parallel()
 	s := newStored(t)

@@ -27,10 +27,13 @@ func (verifyCmd) Help() string {
 	return `Reads the topics again, as far as the database says they were read, and compares every record with what
 became of it: applied or rejected once, a duplicate, parked with its bytes, or passed over. Then stock is compared with
 the sum of its movements, and movements, archived ones too, with the outgoing messages. It changes nothing, and may run
-while the service runs; on the database it is a long transaction that reads whole tables.
+while the service runs; on the database it is a long transaction that reads whole tables, and as
+long as it runs the inbox does not drop its oldest generation.
 
 Of movements that were removed from the archive it proves how many there were, and that the rows of stock they belong to
 have an opening balance; not what they moved, nor that they came to that balance.
+
+Records whose inbox rows were dropped are counted, not compared.
 
 Exit status: 0 all is right, 3 something is not (the first differences are shown), 4 it could not be told: a server is
 away, or records are no longer in the log.
@@ -117,6 +120,13 @@ func reportTable(t *cliout.Grid, r *verify.Report) {
 	}
 	if l.Removed > 0 {
 		t.Text("%d of these are no longer in the archive: what their events moved was not compared", l.Removed)
+	}
+	var unproven int64
+	for _, p := range r.Partitions {
+		unproven += p.Unproven
+	}
+	if unproven > 0 {
+		t.Text("%d records have an answer that the inbox has forgotten; their number is as counted", unproven)
 	}
 	t.Text("")
 	for _, d := range r.Differences {

@@ -97,7 +97,8 @@ func TestKillsLoseAndDoubleNothingAndTheRecountSeesEachCorruption(t *testing.T) 
 			Recount{Lost: 2, Wrong: 2},
 		},
 		{`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
-		    select tenant, sku, location, version + 1000000, delta, on_hand, kind, event_id, event_source from movements limit 3`, Recount{Lost: 2, Doubled: 3, Wrong: 2}},
+		    select tenant, sku, location, version + 1000000, delta, on_hand, kind, event_id, event_source
+		    from movements limit 3`, Recount{Lost: 2, Doubled: 3, Wrong: 2}},
 	} {
 		if _, err := conn.Exec(t.Context(), c.corrupt); err != nil {
 			t.Fatalf("%s: %v", c.corrupt, err)

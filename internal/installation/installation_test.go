@@ -205,8 +205,8 @@ func TestTheOutboxTopicIsTheOneThatWasSetLast(t *testing.T) {
 		if err := installation.SetOutboxTopic(t.Context(), pool, topic); err != nil {
 			t.Fatal(err)
 		}
-		insert := `insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
-			values ('', $1, 'main', 1, 1, 1, 'stock.received', 'e', '', 1) on conflict do nothing`
+		insert := `insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
+			message_id) values ('', $1, 'main', 1, 1, 1, 'stock.received', 'e', '', 1) on conflict do nothing`
 		if _, err := pool.Exec(t.Context(), insert, "S"); err != nil {
 			t.Fatal(err)
 		}

@@ -12,10 +12,10 @@ import (
 // everyMovement is what has happened, wherever it is kept. Opening balances are none of it: they stand for movements
 // that are in the archive, or were removed from there.
 const everyMovement = `(
-  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id
+  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at
   from movements where kind <> 'ledger.opened'
   union all
-  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id
+  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at
   from movements_archive
 )`
 

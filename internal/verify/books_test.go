@@ -208,12 +208,13 @@ func (s *shop) writeEntry(t *testing.T, q *pgx.Batch, e entry, at int64) {
 			s.topic, e.partition, at, e.outcome, []byte(e.value))
 		return
 	}
-	q.Queue(`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation, "offset")
+	q.Queue(`insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation,
+		"offset")
 		values ('', $1, '', $2, $3::inbox_outcome, case when $3 = 'rejected' then 'insufficient_stock' end, $4, $5, 1, $6)`,
 		event.ID, event.Fingerprint, e.outcome, s.topic, e.partition, at)
 	if e.version > 0 {
-		q.Queue(`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
-			values ('', $1, 'main', $2, $3, $4, $5, $6, '', nextval('outbox_id'))`,
+		q.Queue(`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
+			message_id) values ('', $1, 'main', $2, $3, $4, $5, $6, '', nextval('outbox_id'))`,
 			e.sku, e.version, e.delta, e.onHand, event.Body.(*inventory.Event).Kind.String(), event.ID)
 	}
 }

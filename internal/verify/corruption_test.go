@@ -234,7 +234,10 @@ var corruptions = []corruption{
 	},
 
 	// outbox
-	{"a message that is gone", `update movements set message_id = null where event_id = 'e2'`, "I6", "version 2", "no message"},
+	{
+		"a message that is gone", `update movements set message_id = null where event_id = 'e2'`,
+		"I6", "version 2", "no message",
+	},
 	{
 		"messages out of order", `update movements set message_id = nextval('outbox_id') where event_id = 'e1'`,
 		"I6", "version 2", "after message",

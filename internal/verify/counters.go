@@ -2,25 +2,36 @@ package verify
 
 import "fmt"
 
+// counter is one of a partition's counters, as it was counted and as its row has it.
+type counter struct {
+	name            string
+	counted, stored int64
+	least           bool // not less than counted is all that is known
+}
+
 // compareCounters holds the offsets row's counters against what was counted. Where a part of the log is gone, what only
-// the log can tell (duplicates, ignored and invisible offsets) is known from below.
+// the log can tell (duplicates, ignored and invisible offsets) is known from below, and so is what only inbox rows can
+// tell where some were dropped.
 func (j *judge) compareCounters() {
 	counted, stored := j.partition.Counted, storedCounters(j.row)
 	partial := j.reach.from > j.row.Start || j.reach.to < j.row.Next
-	for _, c := range []struct {
-		name            string
-		counted, stored int64
-		fromLog         bool
-	}{
-		{"applied", counted.Applied, stored.Applied, false},
-		{"rejected", counted.Rejected, stored.Rejected, false},
-		{"duplicate", counted.Duplicate, stored.Duplicate, true},
+	dropped := j.partition.Unproven > 0 || partial && j.forgotten > j.row.Start
+	counters := []counter{
+		{"applied", counted.Applied, stored.Applied, dropped},
+		{"rejected", counted.Rejected, stored.Rejected, dropped},
+		{"duplicate", counted.Duplicate, stored.Duplicate, partial || dropped},
 		{"parked", counted.Parked, stored.Parked, false},
-		{"ignored", counted.Ignored, stored.Ignored, true},
-		{"skipped", counted.Skipped, stored.Skipped, true},
+		{"ignored", counted.Ignored, stored.Ignored, partial},
+		{"skipped", counted.Skipped, stored.Skipped, partial},
 		{"jumped", counted.Jumped, stored.Jumped, false},
-	} {
-		if c.counted == c.stored || partial && c.fromLog && c.counted <= c.stored {
+	}
+	if dropped {
+		counters = append(counters, counter{
+			"applied, rejected or duplicate", counted.answered() + j.partition.Unproven, stored.answered(), partial,
+		})
+	}
+	for _, c := range counters {
+		if c.counted == c.stored || c.least && c.counted <= c.stored {
 			continue
 		}
 		partition := j.row.Partition

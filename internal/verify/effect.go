@@ -9,7 +9,10 @@ import (
 // effect says what in's event must have moved, and whether it did.
 func effect(e *inventory.Event, in *inboxRow) (expected string, fits bool) {
 	if in.Outcome != applied || e.Kind == inventory.Defined {
-		return "no movement", in.Moves == 0
+		return "no movement", in.own() == 0
+	}
+	if in.Early > 0 && in.Moves > 1 {
+		return "one movement beside those of events that are forgotten", in.own() == 1
 	}
 	expected = fmt.Sprintf("one movement, %s of %d, of %q at %q", e.Kind, e.Line.Quantity, e.SKU, e.Line.Location)
 	fits = in.Moves == 1 && in.Kind == e.Kind.String() && in.SKU == e.SKU && in.Location == e.Line.Location
@@ -30,9 +33,18 @@ func effect(e *inventory.Event, in *inboxRow) (expected string, fits bool) {
 
 // effectAlone is what can be said of a row's effect without its record.
 func (j *judge) effectAlone(in *inboxRow) {
-	if in.Outcome != applied && in.Moves > 0 || in.Moves > 1 {
+	if in.Outcome != applied && in.own() > 0 || in.own() > 1 {
 		j.found.differ(inLog("I1", in.position, in.String()+" with its one effect, or none if rejected", movements(in)))
 	}
+}
+
+// own is how many of the event's movements are this row's to explain. An event without a time that was forgotten is
+// new when it comes again, so the ledger may have older ones.
+func (r *inboxRow) own() int64 {
+	if r.Outcome == applied && r.Moves > 0 {
+		return max(1, r.Moves-r.Early)
+	}
+	return r.Moves - r.Early
 }
 
 func movements(in *inboxRow) string {

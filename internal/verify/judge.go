@@ -20,6 +20,7 @@ type judge struct {
 	records   *rows
 	reach     reach
 	jumps     []span
+	forgotten int64      // below, a record may have lost its inbox row
 	next      int64      // the offset up to which the log has been walked
 	pending   []question // what only the inbox as a whole can decide
 	removals  []removal  // what only opening balances can decide
@@ -37,7 +38,7 @@ type span struct {
 func newJudge(v *Verification, row offsets.Row, records *rows) *judge {
 	r := v.reach[partitionOf(row)]
 	return &judge{
-		v: v, row: row, records: records, reach: r, next: r.from,
+		v: v, row: row, records: records, reach: r, next: r.from, forgotten: v.memory.before(row),
 		partition: Partition{
 			Topic: row.Topic, Partition: row.Partition, Incarnation: row.Incarnation, Start: row.Start, Next: row.Next,
 			Untold: r.gap, retained: r.retained,

@@ -15,13 +15,16 @@ type question struct {
 	identity    identity
 	fingerprint int64
 	conflict    bool // its dead letter says that the identity is known as another event
+	forgettable bool // what was known of it may have been dropped
 }
 
 // maxPending is how many questions are asked at once.
 const maxPending = 2000
 
 func (j *judge) ask(r *inbox.Record, event *inbox.Event, conflict bool) {
-	j.pending = append(j.pending, question{r.Offset, identityOf(event), event.Fingerprint, conflict})
+	j.pending = append(j.pending, question{
+		r.Offset, identityOf(event), event.Fingerprint, conflict, j.mayBeForgotten(event, r),
+	})
 }
 
 const selectKnown = `
@@ -67,6 +70,12 @@ func (j *judge) lookUp(ctx context.Context) error {
 }
 
 func (j *judge) answer(q question, known *knownRow) {
+	if q.forgettable && (q.conflict || !j.stoodBefore(known, q)) {
+		if !q.conflict {
+			j.partition.Unproven++
+		}
+		return
+	}
 	if q.conflict {
 		switch {
 		case known == nil:
@@ -91,6 +100,12 @@ func (j *judge) answer(q question, known *knownRow) {
 		j.differ("I5", q.offset, q.identity.String()+" with its inbox row at this offset, the first",
 			fmt.Sprintf("inbox row at offset %d", known.Offset))
 	}
+}
+
+// stoodBefore reports whether the known event was surely decided before the record that q is about was read.
+func (j *judge) stoodBefore(known *knownRow, q question) bool {
+	return known != nil && known.partition() == j.row.Name() &&
+		(known.Incarnation < j.row.Incarnation || known.Offset < q.offset)
 }
 
 func identityOf(e *inbox.Event) identity { return identity{e.Tenant, e.ID, e.Source} }

@@ -17,6 +17,7 @@ const (
 	refusedByDatabase = "refused_by_database"
 	recordTooLarge    = "record_too_large"
 	unknownKind       = "unknown_kind"
+	beyondMemory      = inbox.CodeBeyondMemory
 )
 
 // record judges the record that the log shows next.
@@ -120,6 +121,7 @@ func (j *judge) compareDead(r *inbox.Record, event *inbox.Event, refusal *inbox.
 		j.differ("I5", r.Offset, "dead letter "+refusal.Code, dead.String())
 	case dead.Reason == idConflict:
 		j.ask(r, event, true)
+	case dead.Reason == beyondMemory && j.v.memory.old(event, r):
 	default:
 		j.differ("I5", r.Offset, "no dead letter: "+identityOf(event).String()+" can be read", dead.String())
 	}

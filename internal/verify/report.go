@@ -35,6 +35,9 @@ type Partition struct {
 	Counted Counters `json:"counted"`
 	// Earlier counts rows of earlier incarnations: applied then, they are duplicates now.
 	Earlier int64 `json:"earlier"`
+	// Unproven counts records whose inbox row, or the one of their first copy, was dropped: each was applied, rejected
+	// or a duplicate, and the counters say how many of each there were.
+	Unproven int64 `json:"unproven"`
 	// Untold says why a part of [start, next) could not be read again; empty = all of it was.
 	Untold  string  `json:"could_not_tell,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -59,6 +62,9 @@ func storedCounters(row offsets.Row) Counters {
 		Ignored: row.Ignored, Skipped: row.Skipped, Jumped: row.Jumped,
 	}
 }
+
+// answered are the records of events that the inbox knows, or knew.
+func (c Counters) answered() int64 { return c.Applied + c.Rejected + c.Duplicate }
 
 // Ledger counts what was compared beside the log.
 type Ledger struct {

@@ -42,6 +42,7 @@ type inboxRow struct {
 	Outcome     string `db:"outcome"`
 
 	Moves    int64  `db:"moves"`
+	Early    int64  `db:"early"` // of these, from before the row's time: the event was forgotten and came again
 	SKU      string `db:"sku"`
 	Location string `db:"location"`
 	Kind     string `db:"kind"`
@@ -74,12 +75,15 @@ func (i identity) String() string {
 const declareInbox = `
 declare inbox_rows no scroll cursor for
 select i.topic, i.partition, i.incarnation, i."offset", i.tenant, i.event_id, i.source, i.fingerprint,
-       i.outcome::text as outcome, coalesce(m.moves, 0) as moves, coalesce(m.sku, '') as sku,
+       i.outcome::text as outcome, coalesce(m.moves, 0) as moves,
+       coalesce(m.early, 0) as early, coalesce(m.sku, '') as sku,
        coalesce(m.location, '') as location, coalesce(m.kind, '') as kind, coalesce(m.version, 0) as version,
        coalesce(m.delta, 0) as delta, coalesce(m.on_hand, 0) as on_hand
 from inbox i
 left join (
-  select tenant, event_id, event_source, count(*) as moves, min(sku) as sku, min(location) as location,
+  select tenant, event_id, event_source, count(*) as moves,
+         count(*) filter (where recorded_at <= (select dropped_until from inbox_memory)) as early,
+         min(sku) as sku, min(location) as location,
          min(kind) as kind, min(version) as version, min(delta) as delta, min(on_hand) as on_hand
   from ` + everyMovement + ` m
   group by tenant, event_id, event_source

@@ -26,15 +26,21 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
        set_config('cursor_tuple_fraction', '1', true), set_config('work_mem', '32MB', true),
        set_config('jit', 'off', true)`
 
+// A generation of the inbox that is dropped takes its rows out of older snapshots too. The lock comes before the
+// snapshot, and keeps what it sees from being dropped.
+const keepInbox = `lock table inbox in access share mode`
+
 func takeSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
 	s := &snapshot{tx: tx}
-	if _, err := tx.Exec(ctx, settle); err != nil {
-		s.close()
-		return nil, err
+	for _, sql := range []string{keepInbox, settle} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			s.close()
+			return nil, err
+		}
 	}
 	return s, nil
 }

@@ -45,6 +45,7 @@ type Verification struct {
 	decoder  *inventory.Decoder
 	report   Report
 	rows     []offsets.Row
+	memory   *memory
 	reach    map[kafkalog.TopicPartition]reach
 	done     atomic.Int64
 	removed  int64 // applied events whose movements are not there any more
@@ -66,7 +67,10 @@ func Begin(ctx context.Context, cfg Config) (*Verification, error) {
 		decoder: inventory.NewDecoder(inventory.DecoderConfig{MaxRecordBytes: math.MaxInt}),
 		report:  Report{limit: cfg.Differences},
 	}
-	if v.rows, err = offsets.List(ctx, s.tx); err == nil {
+	if v.memory, err = readMemory(ctx, s.tx); err == nil {
+		v.rows, err = offsets.List(ctx, s.tx)
+	}
+	if err == nil {
 		v.reach, err = v.reaches(ctx)
 	}
 	if err != nil {
