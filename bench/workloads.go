@@ -65,9 +65,13 @@ func shapes(s sizes) []workload {
 			},
 		},
 		{
-			name: "skus-1m", about: "1,000,000 SKUs drawn evenly: most events are the first of theirs",
+			name: "skus-1m", about: "1,000,000 SKUs drawn evenly, once each has stock",
+			lines: []line{manySKUs(s.events), reference(s.events)},
+		},
+		{
+			name: "skus-new", about: "1,000,000 SKUs drawn evenly, none of them known: most events make two more rows",
 			lines: []line{
-				onhand(s.events, like(func(s *backlog.Shape) { s.SKUs = 1_000_000 }), ways{}), reference(s.events),
+				onhand(s.events, like(func(s *backlog.Shape) { s.SKUs = million }), ways{}), reference(s.events),
 			},
 		},
 	}
@@ -89,6 +93,15 @@ func shapes(s sizes) []workload {
 		})
 	}
 	return all
+}
+
+const million = 1_000_000
+
+// manySKUs begins to count when every SKU has had its first receipt, and a tenth of the other events is done too.
+func manySKUs(events int) line {
+	shape := like(func(s *backlog.Shape) { s.SKUs, s.Stocked = million, true })
+	records := million + events
+	return onhand(records, shape, ways{from: (million + 0.1*float64(events)) / float64(records)})
 }
 
 // circumstances are the headline's events, applied in another way.
@@ -150,7 +163,7 @@ func latencies(s sizes) []workload {
 			},
 		},
 	}}
-	for _, percent := range []int{50, 80} {
+	for _, percent := range []int{10, 50, 80} {
 		all = append(all, workload{
 			name:  fmt.Sprintf("latency-%d", percent),
 			about: fmt.Sprintf("the same at %d %% of the headline's rate", percent),

@@ -32,6 +32,8 @@ type Config struct {
 	// RandomIDs makes ids whose order is by chance (UUIDv4) instead of by time (UUIDv7).
 	RandomIDs bool
 
+	Stocked bool // a receipt of every SKU comes before everything else
+
 	Duplicates float64 // share of records that repeat an earlier event; 0 to 1
 	Bad        float64 // share of records that onhand must park; with Duplicates at most 1
 
@@ -91,6 +93,7 @@ type Generator struct {
 	rng     *rand.Rand
 	zipf    *zipf    // nil = evenly
 	stocked []bool   // by SKU: had its first receipt
+	opened  int      // the first so many had theirs before everything else
 	sent    []Record // fresh ones, a sample of all so far, mostly of the last 10,000
 	nextBad int
 }
@@ -157,6 +160,10 @@ func (g *Generator) stamp(e *event) {
 }
 
 func (g *Generator) drawSKU() int {
+	if g.cfg.Stocked && g.opened < g.cfg.SKUs {
+		g.opened++
+		return g.opened - 1
+	}
 	if g.zipf != nil {
 		return g.zipf.draw() - 1
 	}

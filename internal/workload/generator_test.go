@@ -219,3 +219,19 @@ func TestImpossibleSettingsAreAllReported(t *testing.T) {
 		t.Error("shares of more than 1 are let through")
 	}
 }
+
+func TestStockOfEverySKUComesFirstIfThatIsWanted(t *testing.T) {
+	t.Parallel()
+	const skus = 500
+	stocked := map[string]bool{}
+	for i, r := range generate(t, Config{Seed: 5, SKUs: skus, Stocked: true}, 2*skus) {
+		e := decode(t, r)
+		if i < skus && (e.Kind != "stock.received" || stocked[e.SKU]) {
+			t.Fatalf("record %d is %+v, want the first receipt of a SKU", i, e)
+		}
+		stocked[e.SKU] = true
+	}
+	if len(stocked) != skus {
+		t.Errorf("%d SKUs, want %d", len(stocked), skus)
+	}
+}

@@ -24,12 +24,14 @@ type Shape struct {
 	Skew       float64 `json:"skew"`       // 0 = SKUs drawn evenly, else the exponent of a Zipf distribution
 	Duplicates float64 `json:"duplicates"` // share of records that send an earlier event again
 	RandomIDs  bool    `json:"random_ids"` // UUIDv4 instead of UUIDv7
+	Stocked    bool    `json:"stocked"`    // a receipt of every SKU comes before everything else
 }
 
 // Generator makes events of this shape.
 func (s Shape) Generator() (*workload.Generator, error) {
 	return workload.New(workload.Config{
 		Seed: 1, SKUs: s.SKUs, Skew: s.Skew, Duplicates: s.Duplicates, RandomIDs: s.RandomIDs,
+		Stocked: s.Stocked,
 	})
 }
 
