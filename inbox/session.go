@@ -222,20 +222,26 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 	}
 }
 
-// maxGather bounds how many records are handed over at once: enough to make the hand-over cheap.
-const maxGather = 64
+// Bounds on what is handed over at once: enough to make that cheap. What is read together is kept until all of it is
+// done, and the account of memory does not see that, so it must not be much.
+const (
+	maxGather      = 64
+	maxGatherBytes = 64 << 10
+)
 
 // gather decodes first and what else is there already. Works that are read together are committed together, more or
 // less, so one piece of memory holds them.
 func (s *session) gather(first *sarama.ConsumerMessage, more <-chan *sarama.ConsumerMessage) []*work {
 	n := min(len(more)+1, maxGather)
 	space, works := make([]work, n), make([]*work, 0, n)
+	bytes := 0
 	for m := first; ; {
 		w := &space[len(works)]
 		w.record = copyRecord(m)
 		w.decode(s.cfg.Decoder)
 		works = append(works, w)
-		if len(works) == n {
+		bytes += len(m.Value)
+		if len(works) == n || bytes >= maxGatherBytes {
 			return works
 		}
 		var ok bool

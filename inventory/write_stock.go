@@ -16,7 +16,8 @@ from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::
   as n (tenant, sku, location, on_hand, version, topic, partition, moves, backorder, backorder_limit)`
 
 // A row that is stored is locked since Load, so it is still where it was found: its place spares another look into the
-// index.
+// index. If that were ever wrong the update would be lost, and not for long: the next movement of the row would get a
+// version that the ledger has, and its key refuses that.
 const updateStock = `
 update stock s
 set on_hand = n.on_hand, version = n.version, last_topic = n.topic, last_partition = n.partition,

@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -116,5 +117,38 @@ func TestNoMessagesAreNoStatement(t *testing.T) {
 	Queue(q, nil, nil)
 	if q.Len() != 0 {
 		t.Errorf("%d statements for no message", q.Len())
+	}
+}
+
+func TestMessagesAreReadInTheOrderOfTheirIdsByIndex(t *testing.T) {
+	t.Parallel()
+	conn := connect(t)
+	_, err := conn.Exec(t.Context(), `
+insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+select '', 'A', 'main', n, 1, n, 'stock.received', 'e' || n, '', n from generate_series(1, 20000) n;
+insert into outbox_messages (id, topic, event_id, payload)
+select n, 'others', 'o' || n, '{}' from generate_series(20001, 40000) n;
+analyze movements, outbox_messages`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(t.Context(), `explain select * from outbox where id > 19990 order by id limit 20`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := strings.Join(lines, "\n")
+	if !strings.Contains(plan, "Merge Append") || strings.Contains(plan, "Seq Scan on movements") ||
+		strings.Contains(plan, "Sort  ") {
+		t.Errorf("a page of messages is read by\n%s", plan)
+	}
+	var first, last int64
+	err = conn.QueryRow(t.Context(), `
+select min(id), max(id) from (select id from outbox where id > 19990 order by id limit 20) page`).Scan(&first, &last)
+	if err != nil || first != 19991 || last != 20010 {
+		t.Errorf("the page goes from %d to %d (%v)", first, last, err)
 	}
 }

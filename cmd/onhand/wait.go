@@ -78,8 +78,8 @@ func hopeless(err error) bool {
 	return strings.HasPrefix(pg.Code, "28") || pg.Code == "3D000" || pg.Code == "42501"
 }
 
-// waitForInstallation returns when broker and database have said who they are and belong together. The broker is
-// waited for; the guard's no is an error.
+// waitForInstallation returns when broker and database have said who they are and belong together, and the outbox's
+// topic is set. The broker is waited for; the guard's no is an error.
 func waitForInstallation(ctx context.Context, cfg Config, pool *pgxpool.Pool, board *health.Board, log zerolog.Logger,
 ) (own installation.Installation, err error) {
 	err = retry(ctx, log, func(ctx context.Context) error {
