@@ -37,7 +37,7 @@ type Generation struct {
 const listGenerations = `
 select g.generation, g.slot, g.opened_at, g.closed_at, g.horizon,
        coalesce(g.rows, (select coalesce(sum(remembered), 0) from offsets) - g.rows_before)::bigint as rows,
-       case g.slot when 0 then pg_total_relation_size('inbox_0') when 1 then pg_total_relation_size('inbox_1')
+       case g.slot when 0 then pg_total_relation_size('inbox') when 1 then pg_total_relation_size('inbox_1')
                    else pg_total_relation_size('inbox_2') end as bytes
 from inbox_generations g
 order by g.generation`

@@ -92,14 +92,14 @@ var dropAndOpenNext = [maxLive]string{
 // No batch is under way, so whoever has the table now reads all of it: a backup, a verification. Waiting for that would
 // hold up the batches.
 const (
-	lockInbox0 = `lock table inbox_0 in access exclusive mode nowait`
+	lockInbox0 = `lock table only inbox in access exclusive mode nowait`
 	lockInbox1 = `lock table inbox_1 in access exclusive mode nowait`
 	lockInbox2 = `lock table inbox_2 in access exclusive mode nowait`
 )
 
 // The files go when the transaction has ended and its locks are given back.
 const (
-	truncateInbox0 = `truncate inbox_0`
+	truncateInbox0 = `truncate only inbox`
 	truncateInbox1 = `truncate inbox_1`
 	truncateInbox2 = `truncate inbox_2`
 )

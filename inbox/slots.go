@@ -7,7 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The inbox is cut in generations that are dropped whole, each in a slot, which is a partition of the table. Which
+// The inbox is cut in generations that are dropped whole, each in a slot: a table of its own, of which the first is inbox
+// itself, without what inherits from it. Which
 // slots are live, and which one is open, must be known before a batch's first trip is sent: its statements name them.
 // So a lane sends what fits its last picture, and the answer says, under the generation's lock, whether that is right.
 // If not, the batch is rolled back and run again with the answer as the picture. What is remembered decides nothing
@@ -84,7 +85,7 @@ from (
 ) e
 cross join lateral (`
 	knownIn0 = `
-  select i.fingerprint from inbox_0 i
+  select i.fingerprint from only inbox i
   where i.tenant = e.tenant and i.event_id = e.event_id and i.source = e.source`
 	knownIn1 = `
   select i.fingerprint from inbox_1 i
@@ -99,9 +100,9 @@ cross join lateral (`
 ) i`
 )
 
-// insertInbox by the slot that is open. A slot's column has it as its default.
+// insertInbox by the slot that is open.
 var insertInbox = [3]string{
-	`insert into inbox_0 ` + insertRows,
+	`insert into inbox ` + insertRows,
 	`insert into inbox_1 ` + insertRows,
 	`insert into inbox_2 ` + insertRows,
 }

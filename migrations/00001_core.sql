@@ -63,8 +63,9 @@ create table offsets (
 
 create type inbox_outcome as enum ('applied', 'rejected');
 
--- Cut in generations that are dropped whole, each in a partition of its own; a batch writes into the newest one. What is
--- wide stands last in this table and in movements: less is lost between columns to alignment.
+-- Cut in generations that are dropped whole, each in a slot: this table alone (select from only) is slot 0, the two that
+-- inherit from it are 1 and 2, and who reads inbox reads all of them. A batch writes into the newest one. What is wide
+-- stands last in this table and in movements: less is lost between columns to alignment.
 create table inbox (
     -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
     fingerprint bigint not null,
@@ -72,18 +73,16 @@ create table inbox (
     partition   integer not null,
     incarnation integer not null,
     outcome     inbox_outcome not null,
-    slot        smallint not null default 0,
     tenant      text collate "C" not null,
     event_id    text collate "C" not null,
     source      text collate "C" not null,
     topic       text collate "C" not null,
     reason      text,
-    primary key (tenant, event_id, source, slot),
+    primary key (tenant, event_id, source),
     constraint inbox_reason check ((outcome = 'rejected') = (reason is not null))
-) partition by list (slot);
-create table inbox_0 partition of inbox (slot default 0) for values in (0);
-create table inbox_1 partition of inbox (slot default 1) for values in (1);
-create table inbox_2 partition of inbox (slot default 2) for values in (2);
+);
+create table inbox_1 (primary key (tenant, event_id, source)) inherits (inbox);
+create table inbox_2 (primary key (tenant, event_id, source)) inherits (inbox);
 
 -- The live generations: one to three, without a gap. The newest is open, batches write into its slot.
 create table inbox_generations (
@@ -257,6 +256,8 @@ drop table dead_letters;
 drop table inbox_forgotten;
 drop table inbox_memory;
 drop table inbox_generations;
+drop table inbox_2;
+drop table inbox_1;
 drop table inbox;
 drop type inbox_outcome;
 drop table offsets;

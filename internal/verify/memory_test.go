@@ -131,7 +131,7 @@ func TestNothingIsDroppedWhileItRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const drop = `do 'begin lock table inbox_0 in access exclusive mode nowait; end'`
+	const drop = `do 'begin lock table only inbox in access exclusive mode nowait; end'`
 	_, err = pool.Exec(t.Context(), drop)
 	v.Close()
 	if err == nil {

@@ -14,8 +14,8 @@ func (w *writer) write(ctx context.Context, tx pgx.Tx) error {
 		columns []string
 		row     func(i int) ([]any, error)
 	}{
-		{"inbox_0", []string{
-			"tenant", "event_id", "source", "fingerprint", "outcome", "topic", "partition", "incarnation", "offset", "slot",
+		{"inbox", []string{
+			"tenant", "event_id", "source", "fingerprint", "outcome", "topic", "partition", "incarnation", "offset",
 		}, w.inboxRow},
 		{"movements", []string{
 			"tenant", "sku", "location", "version", "delta", "on_hand", "kind", "event_id", "event_source",
@@ -36,8 +36,7 @@ func (w *writer) write(ctx context.Context, tx pgx.Tx) error {
 func (w *writer) inboxRow(i int) ([]any, error) {
 	r := &w.batch[i]
 	e := &r.event
-	return []any{e.Tenant, e.ID, e.Source, e.Fingerprint, "applied", w.job.Topic, r.partition, int32(1), r.offset,
-		int16(0)}, nil
+	return []any{e.Tenant, e.ID, e.Source, e.Fingerprint, "applied", w.job.Topic, r.partition, int32(1), r.offset}, nil
 }
 
 func (w *writer) movementRow(i int) ([]any, error) {
