@@ -159,7 +159,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	keeping, stopKeeping := context.WithCancel(ctx)
 	defer stopKeeping()
-	lanes.Go(func() { newKeeper(c.cfg).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
+	lanes.Go(func() { newKeeper(c.cfg, log.Ranges).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
 	m := &member{
 		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil),
 		shown: make(map[string]string), missed: make(map[string]bool),

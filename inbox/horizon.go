@@ -3,19 +3,26 @@ package inbox
 import (
 	"fmt"
 	"time"
+
+	"onhand/offsets"
 )
 
+// lead is how far a producer's clock may be ahead (see offsets.ClockLead). Without it an event would be remembered as
+// of its own record's time, and a copy in a later record would count as later than that.
+const lead = offsets.ClockLead
+
 // MemoryTime is when an event happened as far as dedupe memory believes it: what the event says, to the microsecond,
-// but no later than its record was written; false if it does not say, or nothing that a calendar has. What the memory
-// keeps is capped by the database's clock as well: one event dated 2099 must not close the door to all before it.
+// but no later than a minute after its record was written; false if it does not say, or nothing that a calendar has.
+// What the memory keeps is capped by the database's clock as well, with the same minute: one event dated 2099 must not
+// close the door to all before it.
 func MemoryTime(e *Event, r *Record) (time.Time, bool) {
 	said := nullTime(e.Time)
 	if said == nil {
 		return time.Time{}, false
 	}
 	t := *said
-	if written := nullTime(r.Timestamp); written != nil && written.Before(t) {
-		t = *written
+	if written := nullTime(r.Timestamp); written != nil && written.Add(lead).Before(t) {
+		t = written.Add(lead)
 	}
 	// As the database keeps it: a copy must not be later than what its first left behind.
 	return t.Truncate(time.Microsecond), true

@@ -179,7 +179,7 @@ func (l *lane) failed(b *batch, err error) []result {
 	if errors.As(err, &refused) {
 		return b.isolate(refused)
 	}
-	if errors.Is(err, errPicture) {
+	if errors.Is(err, errPicture) || errors.Is(err, errRollover) {
 		return b.again()
 	}
 	l.health.databaseFailed(cause, err)

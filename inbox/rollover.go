@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,8 +20,15 @@ import (
 // maxLive is how many generations there may be: as many as the inbox has slots.
 const maxLive = 3
 
-// rolloverWait bounds how long a rollover waits for the batches under way. New batches queue behind it for as long.
-const rolloverWait = 100 * time.Millisecond
+// A rollover waits for the batches under way, and new ones queue behind it for as long. So it waits shortly at first;
+// where batches are longer than that it would never come to its turn, and waits twice as long each time.
+const (
+	rolloverWait    = 100 * time.Millisecond
+	maxRolloverWait = 2 * time.Second
+)
+
+// errUnderWay says that the lock was not granted in time.
+var errUnderWay = errors.New("wait for the batches under way")
 
 // The batches of every member wait while a rollover is under way: it must not last, whatever becomes of its client.
 const rolloverBegin = `
@@ -34,13 +42,19 @@ type generations struct {
 	Oldest int16 `db:"oldest"` // its slot
 	Rows   int64 `db:"rows"`   // of the newest, by the counters
 	Age    int64 `db:"age"`    // of the newest, in microseconds
+
+	Halted  *string `db:"halted"`  // a partition that stands still, and why; nil = none does
+	Waiting bool    `db:"waiting"` // inbox_memory says that a rollover waits
 }
 
 const lookAtGenerations = `
 select g.generation as newest, (select count(*)::integer from inbox_generations) as live,
        (select o.slot from inbox_generations o order by o.generation limit 1) as oldest,
        ((select coalesce(sum(remembered), 0) from offsets) - g.rows_before)::bigint as rows,
-       (extract(epoch from clock_timestamp() - g.opened_at) * 1000000)::bigint as age
+       (extract(epoch from clock_timestamp() - g.opened_at) * 1000000)::bigint as age,
+       (select topic || '/' || partition || ' (' || halt_reason || ')' from offsets
+        where halt_reason is not null order by topic, partition limit 1) as halted,
+       (select waiting_since is not null from inbox_memory) as waiting
 from inbox_generations g
 where g.closed_at is null`
 
@@ -56,15 +70,18 @@ func look(ctx context.Context, db interface {
 }
 
 // rollOver replaces seen.Newest as the open generation; if another member was faster it does nothing. What stands in
-// the way is given up on at once, or after rolloverWait, and can be tried again.
-func rollOver(ctx context.Context, pool *pgxpool.Pool, seen generations) (done bool, err error) {
+// the way is given up on at once, or after wait, and can be tried again.
+func rollOver(ctx context.Context, pool *pgxpool.Pool, seen generations, wait time.Duration) (done bool, err error) {
 	// Each statement must see what was committed before the lock was granted.
 	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, rolloverBegin, milliseconds(rolloverWait)); err != nil {
-			return fmt.Errorf("wait for the batches under way: %w", err)
+		if _, err := tx.Exec(ctx, rolloverBegin, milliseconds(wait)); err != nil {
+			return fmt.Errorf("%w: %w", errUnderWay, err)
 		}
 		now, err := look(ctx, tx)
 		if err != nil || now.Newest != seen.Newest {
+			return err
+		}
+		if err := now.droppable(); err != nil {
 			return err
 		}
 		sql := openNext

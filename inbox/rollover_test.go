@@ -100,7 +100,7 @@ func TestAnEventInTwoBatchesWithARolloverInBetweenHasOneEffect(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				done, err := rollOver(t.Context(), w.pool, seen)
+				done, err := rollOver(t.Context(), w.pool, seen, rolloverWait)
 				w.send(1, event)
 				w.waitNext(1, int64(round+1))
 				h.release <- struct{}{}
@@ -138,7 +138,7 @@ func TestARolloverWaitsForTheBatchesUnderWay(t *testing.T) {
 	var waits []time.Duration
 	others.Go(func() { waits = w.stalls(ctx) })
 	for range 3 {
-		if _, err := rollOver(t.Context(), w.pool, seen); sqlstate(err) != "55P03" {
+		if _, err := rollOver(t.Context(), w.pool, seen, rolloverWait); sqlstate(err) != "55P03" {
 			t.Fatalf("%v, want a lock timeout", err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestARolloverWaitsForTheBatchesUnderWay(t *testing.T) {
 	if err := batch.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := rollOver(t.Context(), w.pool, seen); err != nil || !done {
+	if done, err := rollOver(t.Context(), w.pool, seen, rolloverWait); err != nil || !done {
 		t.Errorf("done %t, %v", done, err)
 	}
 }
@@ -224,7 +224,7 @@ func TestMembersThatRollOverAtTheSameMomentDoItOnce(t *testing.T) {
 		for range 4 {
 			members.Go(func() {
 				eventually(t, "somebody rolls over", func() bool {
-					done, err := rollOver(t.Context(), w.pool, seen)
+					done, err := rollOver(t.Context(), w.pool, seen, rolloverWait)
 					if done {
 						times.Add(1)
 					}
@@ -319,7 +319,7 @@ func TestACrashInTheMiddleOfARolloverLeavesAllOfItOrNothing(t *testing.T) {
 					continue
 				}
 				w.exec(c.sql)
-				_, err := rollOver(t.Context(), w.pool, seen)
+				_, err := rollOver(t.Context(), w.pool, seen, rolloverWait)
 				w.exec(`drop trigger crash on ` + c.table)
 				if w.scan([]any{&after}, state); sqlstate(err) != "57P01" || after != before {
 					t.Fatalf("%s: %v, was %s, is %s", c.sql, err, before, after)

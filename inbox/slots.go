@@ -7,12 +7,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The inbox is cut in generations that are dropped whole, each in a slot: a table of its own, of which the first is inbox
-// itself, without what inherits from it. Which
-// slots are live, and which one is open, must be known before a batch's first trip is sent: its statements name them.
-// So a lane sends what fits its last picture, and the answer says, under the generation's lock, whether that is right.
-// If not, the batch is rolled back and run again with the answer as the picture. What is remembered decides nothing
-// (I10): it is compared each time.
+// The inbox is cut in generations that are dropped whole, each in a slot: a table of its own, of which the first is
+// inbox itself, without what inherits from it. Which slots are live, and which one is open, must be known before a
+// batch's first trip is sent: its statements name them. So a lane sends what fits its last picture, and the answer
+// says, under the generation's lock, whether that is right. If not, the batch is rolled back and run again with the
+// answer as the picture. What is remembered decides nothing (I10): it is compared each time.
 
 // picture is which slots of the inbox hold live generations (a bit each), and which of them is open.
 type picture struct {
@@ -25,6 +24,10 @@ var firstPicture = picture{live: 1 << 0, open: 0}
 
 // errPicture says that the batch was sent for other generations than there are.
 var errPicture = errors.New("the inbox has other generations than before")
+
+// errRollover says that the batch waited for the generation's lock and gave up. It holds no row and met none: nothing
+// is the matter with its records.
+var errRollover = errors.New("a rollover waits for the batches under way")
 
 // readMemory follows the statement that takes the generation's lock: what it says is true until the transaction ends.
 const readMemory = `

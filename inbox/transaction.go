@@ -50,7 +50,9 @@ select set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 
 func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 	q := &pgx.Batch{}
 	q.Queue("begin isolation level " + string(t.isolation))
-	q.Queue(prelude, milliseconds(t.timeouts.Lock), milliseconds(t.timeouts.Statement))
+	entered := false
+	q.Queue(prelude, milliseconds(t.timeouts.Lock), milliseconds(t.timeouts.Statement)).
+		Exec(func(pgconn.CommandTag) error { entered = true; return nil })
 	offsets.Lock(q, t.batch.expected(), func(i int, l offsets.Locked) { t.batch.parts[i].locked = &l })
 	events := t.batch.events()
 	if len(events) > 0 {
@@ -66,6 +68,9 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 	}
 	t.begun = true
 	if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
+		if !entered && sqlstate(err) == "55P03" {
+			return fmt.Errorf("%w: %w", errRollover, err)
+		}
 		return err
 	}
 	if len(events) > 0 && t.found != t.picture {

@@ -74,6 +74,10 @@ type Advance struct {
 	Newest   time.Time // the highest time of the others; zero = there are none
 }
 
+// ClockLead is how far ahead of its record's and of the database's time an event is believed to be: clocks differ, and
+// two copies of an event must count as of the same time.
+const ClockLead = time.Minute
+
 const advance = `
 update offsets o
 set next = a.next,
@@ -91,7 +95,7 @@ set next = a.next,
     remembered = o.remembered + a.applied + a.rejected,
     timeless = o.timeless + a.timeless,
     newest_event = case when a.newest_event is null then o.newest_event -- greatest and least pass over nulls
-                        else greatest(o.newest_event, least(a.newest_event, clock_timestamp())) end,
+                        else greatest(o.newest_event, least(a.newest_event, clock_timestamp() + $16)) end,
     updated_at = clock_timestamp()
 from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::text[], $13::text[],
@@ -129,7 +133,7 @@ func Queue(q *pgx.Batch, as []Advance) {
 		}
 	}
 	q.Queue(advance, topics, partitions, nexts, counters[0], counters[1], counters[2], counters[3], counters[4],
-		counters[5], hashes, windows, reasons, details, timeless, newest).Exec(func(tag pgconn.CommandTag) error {
+		counters[5], hashes, windows, reasons, details, timeless, newest, ClockLead).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != int64(n) {
 			return fmt.Errorf("advance offsets: %d rows changed, %d expected", tag.RowsAffected(), n)
 		}

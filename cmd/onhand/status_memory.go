@@ -29,7 +29,7 @@ func memoryTable(t *cliout.Grid, m *inbox.Memory) {
 		t.Text("%d events had no time: once they are forgotten, a copy of one is taken for new.", m.Timeless)
 	}
 	if m.WaitingFor != nil {
-		t.Text("THE OLDEST GENERATION CANNOT BE DROPPED since %s, and the open one grows: %s",
+		t.Text("THE NEXT GENERATION CANNOT BE OPENED since %s, and the open one grows: %s",
 			instantOrDash(m.WaitingSince), *m.WaitingFor)
 	}
 }

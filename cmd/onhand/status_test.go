@@ -42,7 +42,7 @@ values (3, 2, 1, '2026-02-01T00:00:00Z', '2026-02-03T00:00:00Z', 4, '2026-02-02T
   waiting_for = 'somebody reads it'`)
 	command(t, args...).expect(t, exitDone, "closed  4 ", "2026-02-02T00:00:00Z",
 		"1 events are forgotten. One that is not known and not later than 2026-01-31T00:00:00Z is parked as beyond_memory.",
-		"CANNOT BE DROPPED", "somebody reads it")
+		"CANNOT BE OPENED", "somebody reads it")
 	m := decoded[statusReport](t, command(t, append(args, "-o", "json")...)).Memory
 	if g := m.Generations; len(g) != 2 || g[0].Rows != 4 || g[1].Rows != 2 || g[1].Bytes == 0 {
 		t.Errorf("%+v", g)

@@ -16,14 +16,16 @@ type question struct {
 	fingerprint int64
 	conflict    bool // its dead letter says that the identity is known as another event
 	forgettable bool // what was known of it may have been dropped
+	timeless    bool // its event has no time
 }
 
 // maxPending is how many questions are asked at once.
 const maxPending = 2000
 
 func (j *judge) ask(r *inbox.Record, event *inbox.Event, conflict bool) {
+	_, timed := inbox.MemoryTime(event, r)
 	j.pending = append(j.pending, question{
-		r.Offset, identityOf(event), event.Fingerprint, conflict, j.mayBeForgotten(event, r),
+		r.Offset, identityOf(event), event.Fingerprint, conflict, j.mayBeForgotten(event, r), !timed,
 	})
 }
 
@@ -70,7 +72,7 @@ func (j *judge) lookUp(ctx context.Context) error {
 }
 
 func (j *judge) answer(q question, known *knownRow) {
-	if q.forgettable && (q.conflict || !j.stoodBefore(known, q)) {
+	if q.forgettable && (q.conflict || !j.stoodBefore(known, q) && !j.decidedAgain(known, q)) {
 		if !q.conflict {
 			j.partition.Unproven++
 		}
@@ -106,6 +108,13 @@ func (j *judge) answer(q question, known *knownRow) {
 func (j *judge) stoodBefore(known *knownRow, q question) bool {
 	return known != nil && known.partition() == j.row.Name() &&
 		(known.Incarnation < j.row.Incarnation || known.Offset < q.offset)
+}
+
+// decidedAgain reports whether the known event is q's, decided once more at a later record of the same partition. What
+// has a time would have been parked there; what has none is new once it is forgotten.
+func (j *judge) decidedAgain(known *knownRow, q question) bool {
+	return !q.timeless && known != nil && known.partition() == j.row.Name() &&
+		known.Incarnation == j.row.Incarnation && known.Offset > q.offset && sameEvent(known.fingerprint, q.fingerprint)
 }
 
 func identityOf(e *inbox.Event) identity { return identity{e.Tenant, e.ID, e.Source} }
