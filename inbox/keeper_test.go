@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"onhand/internal/kafkalog"
@@ -121,31 +122,65 @@ func TestAHistoryThatIsYetToBeReadHoldsTheDrop(t *testing.T) {
 	})
 }
 
-// slow is the simple form for which each event takes long.
-func slow(ctx context.Context, tx Tx, e Event) error {
-	if _, err := tx.Exec(ctx, `select pg_sleep(0.35)`); err != nil {
+// overlap keeps the generation's lock taken as batches do that are long: one begins, and 300 ms later the one before it
+// ends.
+func (w *world) overlap(ctx context.Context) error {
+	begin := func() (*pgxpool.Conn, error) {
+		conn, err := w.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := conn.Exec(ctx, "begin"); err != nil {
+			conn.Release()
+			return nil, err
+		}
+		return conn, nil
+	}
+	last, err := begin()
+	if err != nil {
 		return err
 	}
-	return tally(ctx, tx, e)
+	for err == nil {
+		var next *pgxpool.Conn
+		if next, err = begin(); err != nil {
+			break
+		}
+		entered := make(chan error, 1)
+		go func() {
+			_, err := next.Exec(ctx, "select "+offsets.LockGeneration)
+			entered <- err
+		}()
+		_, err = last.Exec(ctx, "select pg_sleep(0.3)")
+		if err == nil {
+			_, err = last.Exec(ctx, "rollback")
+		}
+		err = errors.Join(err, <-entered)
+		last.Release()
+		last = next
+	}
+	last.Release()
+	return err
 }
 
 func TestBatchesThatAreLongDoNotKeepARolloverFromItsTurn(t *testing.T) {
 	t.Parallel()
-	const partitions, events = 3, 60
-	w := newWorld(t, partitions)
-	cfg := w.config()
-	cfg.Handler, cfg.NewBatch, cfg.MaxBatch, cfg.Lanes, cfg.DedupeRows = slow, nil, 1, partitions, -1
-	w.start(cfg)
-	for p := range int32(partitions) {
-		w.send(p, numbered(fmt.Sprintf("p%d", p), events, fmt.Sprintf("word%d", p))...)
-	}
-	for p := range int32(partitions) {
-		w.waitNext(p, 1)
-	}
-	k := &keeper{pool: w.pool, rows: 1, log: cfg.Log}
-	w.keep(k, 2)
-	if n := w.number(`select max(next) from offsets`); n == events {
-		t.Error("it came to its turn when there were no batches left")
+	w := newWorld(t, 1)
+	w.startDated()
+	w.send(0, "1 apple")
+	w.waitNext(0, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.overlap(ctx) }()
+	w.eventually("batches are under way", func() bool {
+		return w.number(`select count(*) from pg_stat_activity where query = 'select pg_sleep(0.3)'
+		  and state = 'active' and datname = current_database()`) > 0
+	})
+	w.keep(&keeper{pool: w.pool, rows: 1, log: w.config().Log}, 2)
+	w.send(0, "2 apple")
+	w.waitNext(0, 2)
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 

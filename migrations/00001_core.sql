@@ -51,7 +51,8 @@ create table offsets (
     -- Storm guard: how many of the latest 200 records were seen, then a bit each, 1 = parked. Empty = none seen.
     recent      bytea not null default '',
     -- What dedupe memory needs; a new incarnation leaves it alone. Rows written to the inbox; of these, events
-    -- without a time; the highest time of the others, capped by their records' timestamps and by this server's clock.
+    -- without a time; the highest time of the others, capped by their records' timestamps and by this server's clock,
+    -- both plus a minute.
     remembered  bigint not null default 0 check (remembered >= 0),
     timeless    bigint not null default 0 check (timeless >= 0),
     newest_event timestamptz,
