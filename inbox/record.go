@@ -37,6 +37,10 @@ type Event struct {
 	// Time is when the producer says it happened; zero if it does not say.
 	Time time.Time
 
+	// TraceParent is the trace that the record belongs to, as its header of that name says (W3C Trace Context, version
+	// 00); empty if it says nothing that can be read. A decoder may set it from elsewhere.
+	TraceParent string
+
 	// Body is the decoder's business, and its handler's.
 	Body any
 }

@@ -51,6 +51,9 @@ func (w *work) decode(d Decoder) {
 	}
 	if err == nil {
 		event.Record = &w.record
+		if event.TraceParent == "" {
+			event.TraceParent = traceParent(w.record.Headers)
+		}
 		w.item.Event = event
 		return
 	}

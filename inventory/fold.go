@@ -66,6 +66,7 @@ type movement struct {
 	kind   Kind
 	id     string
 	source string
+	trace  string // of the record; mostly empty
 }
 
 func (f *fold) reset() {
@@ -101,6 +102,7 @@ func (f *fold) attach(r *stockRow) *skuRow {
 type occurrence struct {
 	*Event
 	tenant, id, source string
+	trace              string
 	from               Partition
 }
 
@@ -122,6 +124,7 @@ func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err err
 	}
 	f.movements = append(f.movements, movement{
 		key: key, after: after, delta: after.OnHand - r.stock.OnHand, kind: o.Kind, id: o.id, source: o.source,
+		trace: o.trace,
 	})
 	if !r.exists() {
 		f.attach(r).needed = true

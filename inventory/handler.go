@@ -65,7 +65,7 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		}
 		to := Partition{item.Record.Topic, item.Record.Partition}
 		reason, from, err := h.fold.apply(occurrence{
-			Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, from: to,
+			Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, trace: item.TraceParent, from: to,
 		})
 		if err != nil {
 			return err

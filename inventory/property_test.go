@@ -198,6 +198,7 @@ func asMovement(payload, key []byte, eventID string, headers [][]byte) (modelMov
 		Reserved  int64  `json:"reserved"`
 		Available int64  `json:"available"`
 		Version   int64  `json:"version"`
+		Follows   int64  `json:"follows"`
 		Delta     int64  `json:"delta"`
 		EventID   string `json:"event_id"`
 		Source    string `json:"source"`
@@ -207,8 +208,9 @@ func asMovement(payload, key []byte, eventID string, headers [][]byte) (modelMov
 		return modelMovement{}, err
 	}
 	ok := m.Kind == "stock.changed" && m.SKU == string(key) && m.EventID == eventID && m.Reserved == 0 &&
-		m.Available == m.OnHand && len(headers) == 2 && string(headers[0]) == "content-type" &&
-		string(headers[1]) == "application/json"
+		m.Available == m.OnHand && m.Follows == m.Version-1 && len(headers) == 10 &&
+		string(headers[0]) == "content-type" && string(headers[1]) == "application/json" &&
+		string(headers[4]) == "ce_type" && string(headers[5]) == m.Kind
 	if !ok {
 		return modelMovement{}, fmt.Errorf("payload %s, key %q, event %q, headers %q", payload, key, eventID, headers)
 	}

@@ -187,6 +187,7 @@ create table movements (
     kind         text not null,
     event_id     text collate "C" not null,
     event_source text collate "C" not null,
+    traceparent  text not null default '', -- of the event's record (W3C Trace Context), for the message
     primary key (tenant, sku, location, version),
     constraint movements_message unique (message_id)
 );
@@ -194,15 +195,65 @@ create table movements (
 -- Movements that an opening balance stands for in the ledger now, messages still. They may be exported and removed.
 create table movements_archive (like movements including constraints including indexes);
 
--- Messages that are not about a movement.
+-- Messages that are not about a movement. A partition takes 10,000,000 ids, then the next one does, in a circle of three:
+-- one whose messages have all left is truncated, which nobody has to wait for. Null payload = a tombstone.
 create table outbox_messages (
-    id       bigint primary key,
+    id       bigint not null,
+    slot     smallint not null,
     topic    text not null,
     key      bytea,
     event_id text collate "C" not null,
-    payload  bytea not null,
+    payload  bytea,
     headers  bytea[] not null default '{}'
+) partition by list (slot);
+create table outbox_messages_0 partition of outbox_messages (primary key (id)) for values in (0);
+create table outbox_messages_1 partition of outbox_messages (primary key (id)) for values in (1);
+create table outbox_messages_2 partition of outbox_messages (primary key (id)) for values in (2);
+
+-- How far messages have left: those up to done are in Kafka for sure, those up to intent perhaps. Kafka's own answer is
+-- the offset that group has committed there (ARCHITECTURE.md, "Out"). A turn is one Kafka transaction.
+create table outbox_relay (
+    only_row       boolean primary key default true check (only_row),
+    done           bigint not null default 0 check (done >= 0),
+    intent         bigint not null default 0 check (intent >= done),
+    done_turn      bigint not null default 0 check (done_turn >= 0),
+    intent_turn    bigint not null default 0 check (intent_turn >= done_turn),
+    done_by        uuid,                           -- the tokens of the relays whose turns these were: two that were
+    intent_by      uuid,                           -- given the same number by copies of a database are told apart
+    position_topic text,                           -- where Kafka keeps its answer; null = nowhere yet
+    overruled      boolean not null default false, -- an operator decided: done counts, whatever Kafka says
+    -- The lease: who may publish. It ends by this server's clock.
+    token          uuid,
+    owner          text,
+    lease_until    timestamptz,
+    -- What the latest committed messages wait for, and since when; null = nothing.
+    waiting_for    text,
+    waiting_since  timestamptz,
+    -- Null reason = running.
+    halt_reason    text,
+    halt_detail    text,
+    halted_at      timestamptz,
+    updated_at     timestamptz not null default now()
+) with (fillfactor = 50);
+insert into outbox_relay default values;
+
+-- Messages that Kafka refuses, and those of the same key behind them: set aside so that the others can go on.
+create table outbox_aside (
+    id         bigint primary key,
+    topic      text not null,
+    key        bytea,
+    event_id   text collate "C" not null,
+    payload    bytea,
+    headers    bytea[] not null default '{}',
+    reason     text not null,
+    detail     text not null,
+    attempts   integer not null default 0 check (attempts >= 0),
+    state      text not null default 'waiting' check (state in ('waiting', 'retry', 'dropped')),
+    turn       bigint, -- the turn that sends it again
+    aside_at   timestamptz not null default now()
 );
+create index outbox_aside_key on outbox_aside (topic, key, id);
+create index outbox_aside_decided on outbox_aside (id) where state <> 'waiting';
 
 -- All messages. Those about movements are made of the ledger when they are read: a copy would cost each event more than
 -- a third of all that it writes. The three parts have plain columns and no conditions, so that they are read by index in
@@ -214,20 +265,25 @@ select m.id, coalesce(m.topic, (select outbox_topic from installation), 'invento
          '{"kind":"stock.changed"' || case when m.tenant <> '' then ',"tenant":' || to_json(m.tenant)::text else '' end
          || ',"sku":' || to_json(m.sku)::text || ',"location":' || to_json(m.location)::text
          || ',"on_hand":' || m.on_hand || ',"reserved":0,"available":' || m.on_hand
-         || ',"version":' || m.version || ',"delta":' || m.delta || ',"event_id":' || to_json(m.event_id)::text
+         || ',"version":' || m.version || ',"follows":' || m.version - 1 || ',"delta":' || m.delta
+         || ',"event_id":' || to_json(m.event_id)::text
          || case when m.event_source <> '' then ',"source":' || to_json(m.event_source)::text else '' end
          || ',"event_kind":' || to_json(m.kind)::text || '}', 'UTF8')) as payload,
-       coalesce(m.headers, '{content-type,application/json}'::bytea[]) as headers
+       coalesce(m.headers, '{content-type,application/json,ce_specversion,1.0,ce_type,stock.changed}'::bytea[]
+         || array['ce_source', (select convert_to('urn:uuid:' || id, 'UTF8') from installation),
+                  'ce_id', m.id::text::bytea]
+         || case when m.traceparent <> '' then array['traceparent', m.traceparent::bytea] end) as headers
 from (
   select message_id as id, null::text as topic, null::bytea as key, event_id, null::bytea as payload,
-         null::bytea[] as headers, tenant, sku, location, version, delta, on_hand, kind, event_source
+         null::bytea[] as headers, tenant, sku, location, version, delta, on_hand, kind, event_source, traceparent
   from movements
   union all
-  select message_id, null, null, event_id, null, null, tenant, sku, location, version, delta, on_hand, kind, event_source
+  select message_id, null, null, event_id, null, null, tenant, sku, location, version, delta, on_hand, kind, event_source,
+         traceparent
   from movements_archive
   union all
   select id, topic, key, event_id, payload, headers, null::text collate "C", null::text collate "C",
-         null::text collate "C", null::bigint, null::bigint, null::bigint, null::text, null::text collate "C"
+         null::text collate "C", null::bigint, null::bigint, null::bigint, null::text, null::text collate "C", null::text
   from outbox_messages
 ) m
 where m.id is not null;
@@ -247,6 +303,8 @@ create table operator_actions (
 -- +goose Down
 drop table operator_actions;
 drop view outbox;
+drop table outbox_aside;
+drop table outbox_relay;
 drop table outbox_messages;
 drop table movements_archive;
 drop table movements;

@@ -1,90 +1,149 @@
-// Package outbox writes messages for Kafka within the transaction that makes them true.
 package outbox
 
 import (
-	"encoding/hex"
+	"errors"
+	"fmt"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
+	"time"
+	"unicode/utf8"
 )
+
+// Bounds of what a message may be.
+const (
+	// MaxMessageBytes bounds key, payload and headers of a message together. Kafka's own default for a record batch is
+	// little more, and what a topic refuses holds up the messages behind it.
+	MaxMessageBytes = 1_000_000
+	// maxTopicBytes is Kafka's bound for a name.
+	maxTopicBytes = 249
+	maxHeaders    = 1000
+)
+
+// ErrMessage is a message that cannot be one; its text says why. Nothing was written.
+var ErrMessage = errors.New("message refused")
 
 // Message is one message on its way out.
 type Message struct {
 	Topic   string
-	Key     []byte // nil = no key
-	EventID string // the event that caused it
-	Payload []byte
+	Key     []byte // nil = no key, and no order among messages
+	EventID string // the event that caused it, for people who look for it; may be empty
+	Payload []byte // nil = a tombstone
 	Headers []Header
+	// Event, if set, makes the message a CloudEvent in the binary form: Payload is its data, and headers carry its
+	// attributes.
+	Event *CloudEvent
 }
 
 // Header is one header of a message.
 type Header struct {
 	Key   string
-	Value []byte
+	Value []byte // nil = null
 }
 
-// blockSize is how many ids one number of the sequence stands for: the sequence's increment.
-const blockSize = 1000
+// CloudEvent is what a message says of itself, by the CloudEvents specification 1.0 and its binding for Kafka.
+type CloudEvent struct {
+	ID              string // required; unique within Source
+	Source          string // required, a URI reference
+	Type            string // required
+	Subject         string
+	Time            time.Time // zero = none
+	DataContentType string    // of the payload, like application/json; empty = not said
+	DataSchema      string
+	Extensions      []Extension
+}
 
-const drawBlocks = `select nextval('outbox_id') from generate_series(1, $1::integer)`
+// Extension is an attribute that the specification does not know. Its name has lower-case letters and digits only.
+type Extension struct{ Name, Value string }
 
-// Draw queues drawing n ids onto q; ids holds them, ascending, once q's results are read. They come in blocks, of which
-// the rest stays unused: gaps are normal. Draw after the locks that order the messages are held, and in a transaction
-// that has its transaction id already: the relay's safe horizon rests on both.
-func Draw(q *pgx.Batch, n int, ids *[]int64) {
-	*ids = (*ids)[:0]
-	q.Queue(drawBlocks, (n+blockSize-1)/blockSize).Query(func(rows pgx.Rows) error {
-		var first int64
-		_, err := pgx.ForEachRow(rows, []any{&first}, func() error {
-			for id := first; id < first+blockSize && len(*ids) < n; id++ {
-				*ids = append(*ids, id)
-			}
-			return nil
-		})
+// Check says what is wrong with m; the error is an ErrMessage.
+func (m *Message) Check() error {
+	if err := checkTopic(m.Topic); err != nil {
 		return err
-	})
+	}
+	if err := m.Event.check(); err != nil {
+		return err
+	}
+	if !utf8.ValidString(m.EventID) || strings.ContainsRune(m.EventID, 0) {
+		return fmt.Errorf("%w: the event id %q is not text that Postgres takes", ErrMessage, m.EventID)
+	}
+	headers := m.allHeaders()
+	if len(headers) > maxHeaders {
+		return fmt.Errorf("%w: %d headers, at most %d", ErrMessage, len(headers), maxHeaders)
+	}
+	size := len(m.Key) + len(m.Payload)
+	for _, h := range headers {
+		size += len(h.Key) + len(h.Value)
+	}
+	if size > MaxMessageBytes {
+		return fmt.Errorf("%w: key, payload and headers are %d bytes, at most %d: put what is large elsewhere and send "+
+			"a reference", ErrMessage, size, MaxMessageBytes)
+	}
+	return nil
 }
 
-const insertMessages = `
-insert into outbox_messages (id, topic, key, event_id, payload, headers)
-select unnest($1::bigint[]), unnest($2::text[]), unnest($3::bytea[]), unnest($4::text[]), unnest($5::bytea[]),
-       unnest($6::text[])::bytea[]`
-
-// Queue queues the insert of ms onto q, each with the id of the same index; there must be at least as many ids.
-func Queue(q *pgx.Batch, ids []int64, ms []Message) {
-	if len(ms) == 0 {
-		return
+// checkTopic holds a name against Kafka's rules, which are the broker's to enforce; but there it would be too late for
+// the caller to hear of it.
+func checkTopic(name string) error {
+	legal := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r)
 	}
-	keys := make([][]byte, len(ms))
-	events := make([]string, len(ms))
-	payloads := make([][]byte, len(ms))
-	for i := range ms {
-		keys[i], events[i], payloads[i] = ms[i].Key, ms[i].EventID, ms[i].Payload
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: it has no topic", ErrMessage)
+	case len(name) > maxTopicBytes, name == ".", name == "..",
+		strings.ContainsFunc(name, func(r rune) bool { return !legal(r) }):
+		return fmt.Errorf("%w: %q cannot be the name of a topic", ErrMessage, name)
 	}
-	topics := make([]string, len(ms))
-	headers := make([]string, len(ms))
-	for i := range ms {
-		topics[i], headers[i] = ms[i].Topic, headersLiteral(ms[i].Headers)
-	}
-	q.Queue(insertMessages, ids[:len(ms)], topics, keys, events, payloads, headers)
+	return nil
 }
 
-// headersLiteral is hs as Postgres reads a bytea[]: keys and values in turn. Arrays of arrays cannot be unnested row by
-// row, so an array travels as text.
-func headersLiteral(hs []Header) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, h := range hs {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(`"\\x` + hex.EncodeToString([]byte(h.Key)) + `",`)
-		if h.Value == nil {
-			b.WriteString("null")
-			continue
-		}
-		b.WriteString(`"\\x` + hex.EncodeToString(h.Value) + `"`)
+func (e *CloudEvent) check() error {
+	if e == nil {
+		return nil
 	}
-	b.WriteByte('}')
-	return b.String()
+	for _, a := range []struct{ name, value string }{{"id", e.ID}, {"source", e.Source}, {"type", e.Type}} {
+		if a.value == "" {
+			return fmt.Errorf("%w: a CloudEvent without %s", ErrMessage, a.name)
+		}
+	}
+	for _, x := range e.Extensions {
+		if x.Name == "" || strings.ContainsFunc(x.Name, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < '0' || r > '9')
+		}) {
+			return fmt.Errorf("%w: %q cannot be the name of a CloudEvents attribute", ErrMessage, x.Name)
+		}
+	}
+	return nil
+}
+
+// allHeaders are m's own and those of its CloudEvent.
+func (m *Message) allHeaders() []Header {
+	if m.Event == nil {
+		return m.Headers
+	}
+	return append(m.Event.headers(), m.Headers...)
+}
+
+// headers are e's attributes in the binary form of the Kafka binding: the content type has the header that Kafka's
+// users know, the others begin with ce_.
+func (e *CloudEvent) headers() []Header {
+	hs := make([]Header, 0, 8+len(e.Extensions))
+	add := func(key, value string) {
+		if value != "" {
+			hs = append(hs, Header{key, []byte(value)})
+		}
+	}
+	add("content-type", e.DataContentType)
+	add("ce_specversion", "1.0")
+	add("ce_id", e.ID)
+	add("ce_source", e.Source)
+	add("ce_type", e.Type)
+	add("ce_subject", e.Subject)
+	if !e.Time.IsZero() {
+		add("ce_time", e.Time.UTC().Format(time.RFC3339Nano))
+	}
+	add("ce_dataschema", e.DataSchema)
+	for _, x := range e.Extensions {
+		add("ce_"+x.Name, x.Value)
+	}
+	return hs
 }

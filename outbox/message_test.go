@@ -11,8 +11,6 @@ import (
 	"onhand/internal/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
-
 func connect(t *testing.T) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), testenv.Database(t))
@@ -126,8 +124,8 @@ func TestMessagesAreReadInTheOrderOfTheirIdsByIndex(t *testing.T) {
 	_, err := conn.Exec(t.Context(), `
 insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
 select '', 'A', 'main', n, 1, n, 'stock.received', 'e' || n, '', n from generate_series(1, 20000) n;
-insert into outbox_messages (id, topic, event_id, payload)
-select n, 'others', 'o' || n, '{}' from generate_series(20001, 40000) n;
+insert into outbox_messages (id, slot, topic, event_id, payload)
+select n, 0, 'others', 'o' || n, '{}' from generate_series(20001, 40000) n;
 analyze movements, outbox_messages`)
 	if err != nil {
 		t.Fatal(err)

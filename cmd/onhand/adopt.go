@@ -13,6 +13,7 @@ import (
 	"onhand/internal/installation"
 	"onhand/internal/kafkalog"
 	"onhand/offsets"
+	"onhand/outbox"
 )
 
 type adoptCmd struct {
@@ -30,7 +31,8 @@ and the group's committed offsets get this database's mark and positions, so tha
 refuses to start.
 
 Every member must be stopped: Kafka takes the mark only from an empty group. A database that is a clone or a restore
-gets a new identity; its original keeps the old one.
+gets a new identity; its original keeps the old one. If it has ever published messages, its outbox halts then: what the
+original has published since is for you to find out, see "onhand outbox show" and "onhand outbox resume".
 
 Examples:
 
@@ -76,22 +78,40 @@ func (c *adoptCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	take := func(ctx context.Context, tx pgx.Tx, i installation.Installation) error {
-		return takeGroup(ctx, tx, client, i, committed)
+	var done adopted
+	take := func(ctx context.Context, tx pgx.Tx, a installation.Adoption) (err error) {
+		if a.Renamed() {
+			if done.OutboxHalted, err = outbox.HaltForNewIdentity(ctx, tx, a.Before.ID); err != nil {
+				return err
+			}
+		}
+		return takeGroup(ctx, tx, client, a.After, committed)
 	}
 	action := audit.Action{Actor: audit.Actor(), Command: "adopt --group " + c.Group, Because: c.Because}
-	adoption, err := installation.Adopt(ctx, pool, installation.Kafka{ClusterID: cluster, Group: c.Group}, action, take)
+	here := installation.Kafka{ClusterID: cluster, Group: c.Group}
+	done.Adoption, err = installation.Adopt(ctx, pool, here, action, take)
 	if err != nil {
 		return err
 	}
-	return con.out.Print(adoption, func(t *cliout.Grid) {
-		t.Row("", "installation", "postgres system", "database", "kafka cluster", "group")
-		if b := adoption.Before; b != nil {
-			t.Row("before", b.ID, b.SystemIdentifier, b.Database, b.ClusterID, b.Group)
-		}
-		a := adoption.After
-		t.Row("after", a.ID, a.SystemIdentifier, a.Database, a.ClusterID, a.Group)
-	})
+	return con.out.Print(done, done.table)
+}
+
+// adopted is what the command prints.
+type adopted struct {
+	installation.Adoption
+	OutboxHalted bool `json:"outbox_halted"`
+}
+
+func (a *adopted) table(t *cliout.Grid) {
+	t.Row("", "installation", "postgres system", "database", "kafka cluster", "group")
+	if b := a.Before; b != nil {
+		t.Row("before", b.ID, b.SystemIdentifier, b.Database, b.ClusterID, b.Group)
+	}
+	t.Row("after", a.After.ID, a.After.SystemIdentifier, a.After.Database, a.After.ClusterID, a.After.Group)
+	if a.OutboxHalted {
+		t.Text("The outbox is halted, because the original may have published what is here too. Look at `onhand outbox " +
+			"show`, then decide with `onhand outbox resume`.")
+	}
 }
 
 // takeGroup gives everything that the group has committed, and every position of ours, the installation's mark. Our

@@ -22,6 +22,7 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Read the topics again and prove the books against them."`
 	Offsets     offsetsCmd     `cmd:"" help:"Look at positions, and let a stopped partition go on."`
 	DeadLetters deadLettersCmd `cmd:"" help:"Look at records that could not be read."`
+	Outbox      outboxCmd      `cmd:"" help:"Look at outgoing messages, and decide about those that do not leave."`
 	Ledger      ledgerCmd      `cmd:"" help:"Look at the ledger of movements, and keep it small."`
 	Adopt       adoptCmd       `cmd:"" help:"Take over a database or a consumer group that belongs to another installation."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running onhand whether it is ready; for images without a shell."`

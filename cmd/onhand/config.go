@@ -34,6 +34,8 @@ type runFlags struct {
 	databaseFlags
 	groupFlags
 	OutboxTopic string `default:"inventory.changes" placeholder:"NAME" env:"ONHAND_OUTBOX_TOPIC" help:"Topic for messages about changed stock (${default})."`
+	Relay       string `default:"on" placeholder:"on|off" env:"ONHAND_RELAY" help:"Publish outgoing messages; of several members one does at a time (${default})."`
+	Refused     string `default:"wait" placeholder:"wait|follow" env:"ONHAND_REFUSED" help:"What messages do whose key has an earlier one that Kafka refuses: wait behind it, or go on without order (${default})."`
 	Listen      string `default:"127.0.0.1:8080" placeholder:"HOST:PORT" env:"ONHAND_LISTEN" help:"Where /livez and /readyz are answered; port 0 picks a free one (${default})."`
 
 	Start          string `default:"oldest" placeholder:"WHERE" env:"ONHAND_START" help:"Where a topic begins that was never read: oldest, newest or an RFC 3339 time (${default})."`
@@ -59,6 +61,8 @@ type Config struct {
 	Group       string
 	Member      string // this process's name, shown as owner of its partitions
 	OutboxTopic string
+	Relay       bool
+	Follow      bool   // messages do not wait behind one of their key that is refused
 	Listen      string // host:port
 
 	Start              inbox.Start
@@ -90,6 +94,8 @@ func (f *runFlags) config(p *problems) Config {
 	return Config{
 		Brokers: f.Brokers, Topics: f.Topic, Group: f.Group, Member: memberName(),
 		OutboxTopic: f.OutboxTopic, Listen: p.address("listen", f.Listen, 0),
+		Relay:              p.oneOf("relay", f.Relay, "on", off) == "on",
+		Follow:             p.oneOf("refused", f.Refused, "wait", "follow") == "follow",
 		Start:              p.start(f.Start),
 		IgnoreUnknownKinds: p.oneOf("unknown-kinds", f.UnknownKinds, "park", "ignore") == "ignore",
 		AllowCompacted:     p.toggle("allow-compacted", f.AllowCompacted),

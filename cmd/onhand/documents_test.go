@@ -87,7 +87,7 @@ func TestTheArchitectureExplainsEveryColumn(t *testing.T) {
 	defer func() { _ = conn.Close(t.Context()) }()
 	rows, err := conn.Query(t.Context(), `select table_name::text, column_name::text from information_schema.columns
 	  where table_schema = current_schema()
-	    and table_name not in ('goose_db_version', 'outbox_id', 'inbox_1', 'inbox_2') order by 1, 2`)
+	    and table_name not in ('goose_db_version', 'outbox_id') and table_name !~ '_[0-9]$' order by 1, 2`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,14 @@ import (
 	"onhand/internal/kafkalog"
 	"onhand/inventory"
 	"onhand/offsets"
+	"onhand/outbox"
 )
 
-// spareConnections are those beside the lanes': claims and who watches them, positions, the schema's version.
-const spareConnections = 4
+// Connections beside the lanes': claims and who watches them, positions, the schema's version; and the relay's.
+const (
+	spareConnections = 4
+	relayConnections = 4
+)
 
 type runCmd struct {
 	runFlags
@@ -50,7 +54,7 @@ func (c *runCmd) Run(ctx context.Context, con *console) error {
 		Str("database", c.databaseFlags.config.ConnConfig.Database).Str("schema", c.schema).Msg("starting")
 
 	pool, err := newPool(ctx, c.databaseFlags.config, offsets.ApplicationName(c.cfg.Member),
-		int32(c.cfg.Lanes+spareConnections))
+		int32(c.cfg.Lanes+spareConnections+relayConnections))
 	if err != nil {
 		return err
 	}
@@ -105,6 +109,10 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 	if err != nil {
 		return err
 	}
+	relay, err := newRelay(cfg, own, pool, log)
+	if err != nil {
+		return err
+	}
 	board.Ask(health.Broker, func() error { return consumer.State().Broker })
 	board.Ask(health.Database, func() error { return consumer.State().Database })
 	board.Ask(health.Partitions, func() error {
@@ -114,9 +122,27 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 	})
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return consumer.Run(running) })
+	if relay != nil {
+		group.Go(func() error { return relay.Run(running) })
+	}
 	group.Go(func() error { watchSchema(running, pool, board, log); return nil })
 	group.Go(func() error { return watchGroup(running, cfg, own) })
 	return group.Wait()
+}
+
+// newRelay returns what publishes the outbox, or nil if this member does not.
+func newRelay(
+	cfg Config, own installation.Installation, pool *pgxpool.Pool, log zerolog.Logger,
+) (*outbox.Relay, error) {
+	if !cfg.Relay {
+		return nil, nil
+	}
+	return outbox.NewRelay(outbox.Config{
+		Brokers: cfg.Brokers, Pool: pool, Installation: own.ID, Member: cfg.Member,
+		// It exists, and we may read it: nothing more is asked of the topic that Kafka keeps the position for.
+		PositionTopic:      cfg.Topics[0],
+		TransactionTimeout: cfg.SessionTimeout, LeaseTime: cfg.SessionTimeout / 3, FollowRefused: cfg.Follow, Log: log,
+	})
 }
 
 // connectMember connects to Kafka beside the consumer's own client, to learn whom the group belongs to.

@@ -89,7 +89,8 @@ func TestVariablesStandInForFlagsAndEmptyOnesForNothing(t *testing.T) {
 
 // oneOff are flags that belong to one call and not to a configuration.
 var oneOff = []string{
-	"help", "force", "full", "drop-data", "dry-run", "topic", "partition", "incarnation", "reason", "limit",
+	"help", "force", "full", "drop-data", "dry-run", "topic", "partition", "incarnation",
+	"reason", "limit", "from", "of", "all",
 }
 
 func TestEverySettingHasItsVariable(t *testing.T) {

@@ -28,7 +28,8 @@ Without Kafka the database's part is shown and lag is unknown.
 Examples:
 
   onhand status
-  onhand status -o json | jq '.partitions[] | select(.halt_reason)'`
+  onhand status -o json | jq '.partitions[] | select(.halt_reason)'
+  onhand status -o json | jq .outbox`
 }
 
 func (c *statusCmd) settings(p *problems) {
@@ -48,6 +49,7 @@ type statusReport struct {
 	Partitions []partitionStatus `json:"partitions"`
 	Totals     statusTotals      `json:"totals"`
 	Memory     *inbox.Memory     `json:"memory"`
+	Outbox     *outboxState      `json:"outbox"`
 }
 
 // statusTotals adds up the partitions. Lag is nil unless every partition's is known.
@@ -78,13 +80,17 @@ func (c *statusCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	leaving, err := readOutbox(ctx, pool)
+	if err != nil {
+		return err
+	}
 	// The rows are read before the log: asked the other way round, next could be past the end.
 	ranges, err := c.ranges(ctx, rows)
 	if err != nil {
 		con.say("lag is unknown: %s", database.Redact(err.Error()))
 	}
 	report := newStatusReport(rows, ranges)
-	report.Memory = memory
+	report.Memory, report.Outbox = memory, &leaving
 	return con.out.Print(report, report.table)
 }
 
@@ -156,6 +162,8 @@ func (r *statusReport) table(t *cliout.Grid) {
 		s.Ignored, s.Skipped, s.Jumped, "", "", fmt.Sprintf("%d halted", s.Halted))
 	t.Row()
 	memoryTable(t, r.Memory)
+	t.Row()
+	outboxTable(t, r.Outbox)
 	for _, p := range r.Partitions {
 		if p.Halted() {
 			t.Text("%s/%d halted at %s: %s: %s", p.Topic, p.Partition, instantOrDash(p.HaltedAt), *p.HaltReason,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"testing"
 
 	"onhand/internal/testenv"
@@ -31,6 +32,41 @@ func TestVerifyFindsTheServicesBooksRightAndThenTheRowThatIsNot(t *testing.T) {
 	if report.Verdict != verify.Violation || report.Found != 1 || len(report.Partitions) != 3 {
 		t.Errorf("the JSON says %+v", report)
 	}
+}
+
+// The topic that verify proves here was written by the service's own relay, and the service is running.
+func TestVerifyProvesTheOutgoingTopicAndFindsTheMessageThatIsNotRight(t *testing.T) {
+	t.Parallel()
+	url, topic, changes := testenv.Database(t), testenv.Topic(t, 3), testenv.Topic(t, 2)
+	brokers := testenv.Brokers(t)[0]
+	command(t, "produce", "--brokers", brokers, "--topic", topic, "--events", "2000", "--skus", "50").expect(t, exitDone)
+	start(t, append(serviceArgs(t, url, topic), "--outbox-topic", changes)...)
+	pool := connect(t, url)
+	testenv.Eventually(t, waitingTime, "all records are applied, and all messages have left", func() bool {
+		return query[bool](t, pool, `select coalesce(sum(next - start), 0) = 2000
+		  and (select done >= (select max(message_id) from movements) from outbox_relay) from offsets`)
+	})
+
+	again := []string{"verify", "--database-url", url, "--brokers", brokers}
+	command(t, append(again, "--outbox")...).expect(t, exitDone, "TOPIC", topic, changes, "messages of movements", "OK")
+	report := decoded[verify.Report](t, command(t, append(again, "--outbox-only", "-o", "json")...).expect(t, exitDone))
+	if o := report.Outbox; o == nil || o.Messages != report.Ledger.Movements || len(o.Partitions) != 2 ||
+		len(report.Partitions) != 0 {
+		t.Errorf("the JSON says %+v", report)
+	}
+	report = decoded[verify.Report](t, command(t, append(again, "-o", "json")...).expect(t, exitDone))
+	if report.Outbox != nil {
+		t.Errorf("without being asked: %+v", report.Outbox)
+	}
+
+	id := query[int64](t, pool, `update movements set event_id = 'x' where message_id = (
+		select max(message_id) from movements) returning message_id`)
+	command(t, append(again, "--outbox-only")...).
+		expect(t, exitViolation, "I7 "+changes, fmt.Sprintf("message %d", id), `event_id "x"`, "VIOLATION: 1 differences")
+	command(t, append(again, "--outbox-only", "--former-outbox-topic", "gone")...).
+		expect(t, exitViolation, "topic gone does not exist")
+	command(t, append(again, "--refused", "x", "--former-outbox-topic", "a b")...).
+		expect(t, exitUsage, "refused", "former-outbox-topic")
 }
 
 func TestVerifySaysWhenItCannotTell(t *testing.T) {

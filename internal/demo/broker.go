@@ -19,7 +19,7 @@ func startBroker(dir string) (*broker, error) {
 		kfake.NumBrokers(1),
 		kfake.DataDir(dir),
 		kfake.ClusterID("onhand-demo"),
-		kfake.SeedTopics(partitions, topic),
+		kfake.SeedTopics(partitions, topic, changes),
 		kfake.GroupMinSessionTimeout(time.Second),
 	)
 	if err != nil {

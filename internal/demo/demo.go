@@ -16,6 +16,7 @@ import (
 
 const (
 	topic      = "inventory.events"
+	changes    = "inventory.changes"
 	partitions = 12
 
 	// deadline ends a demo that hangs, whatever the reason.
@@ -99,6 +100,7 @@ func (d *Demo) Environment() []string {
 		"ONHAND_DATABASE_URL=" + d.database.url,
 		"ONHAND_SCHEMA=" + d.database.schema,
 		"ONHAND_TOPIC=" + topic,
+		"ONHAND_OUTBOX_TOPIC=" + changes,
 	}
 }
 

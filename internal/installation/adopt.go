@@ -25,9 +25,10 @@ type Adoption struct {
 //
 // takeGroup must make Kafka's side say the same: every offset that the group has committed carries the new Metadata
 // afterwards. It is called before the database commits, so if it fails nothing has changed; if the commit after it
-// fails, the group is marked already and a second Adopt settles it.
+// fails, the group is marked already and a second Adopt settles it. What else the adoption asks of the schema belongs
+// there too, in front.
 func Adopt(ctx context.Context, pool *pgxpool.Pool, k Kafka, action audit.Action,
-	takeGroup func(ctx context.Context, tx pgx.Tx, i Installation) error,
+	takeGroup func(ctx context.Context, tx pgx.Tx, a Adoption) error,
 ) (Adoption, error) {
 	var adoption Adoption
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
@@ -56,13 +57,16 @@ func Adopt(ctx context.Context, pool *pgxpool.Pool, k Kafka, action audit.Action
 		if err := audit.Write(ctx, tx, action); err != nil {
 			return err
 		}
-		return takeGroup(ctx, tx, after)
+		return takeGroup(ctx, tx, adoption)
 	})
 	if err != nil {
 		return Adoption{}, fmt.Errorf("adopt: %w", err)
 	}
 	return adoption, nil
 }
+
+// Renamed reports whether the installation got another identity than it had.
+func (a *Adoption) Renamed() bool { return a.Before != nil && a.Before.ID != a.After.ID }
 
 // Reads go on; a first run that would insert waits.
 const lockTable = `lock table installation in exclusive mode`

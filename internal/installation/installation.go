@@ -134,6 +134,18 @@ func read(ctx context.Context, q querier) (i Installation, err error) {
 	return i, err
 }
 
+// Read returns the installation that is written down, wherever it is now; nil = none is, no run has begun here.
+func Read(ctx context.Context, pool *pgxpool.Pool) (*Installation, error) {
+	i, err := read(ctx, pool)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read installation: %w", err)
+	}
+	return &i, nil
+}
+
 const insertRow = `
 insert into installation (id, system_identifier, database, cluster_id, consumer_group)
 values ($1, $2, $3, $4, $5)

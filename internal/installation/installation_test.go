@@ -126,7 +126,7 @@ func TestAdoptChangesNothingWhenTheGroupCannotBeTaken(t *testing.T) {
 	refusal := errors.New("the group has members")
 	_, err := installation.Adopt(t.Context(), pool, installation.Kafka{ClusterID: "cluster-1", Group: "other"},
 		audit.Action{Actor: "someone@here", Command: "adopt", Because: "moved"},
-		func(context.Context, pgx.Tx, installation.Installation) error { return refusal })
+		func(context.Context, pgx.Tx, installation.Adoption) error { return refusal })
 	if !errors.Is(err, refusal) {
 		t.Fatal(err)
 	}
@@ -180,8 +180,8 @@ func adopt(t *testing.T, pool *pgxpool.Pool, k installation.Kafka,
 	t.Helper()
 	adoption, err := installation.Adopt(t.Context(), pool, k,
 		audit.Action{Actor: "someone@here", Command: "adopt", Because: "moved"},
-		func(_ context.Context, _ pgx.Tx, i installation.Installation) error {
-			marked = i
+		func(_ context.Context, _ pgx.Tx, a installation.Adoption) error {
+			marked = a.After
 			return nil
 		})
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 // The archive gets movements as they were. An opening balance that is folded in was one before, and is there already.
 const insertArchive = `
 insert into movements_archive (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-                               message_id, recorded_at)
+                               message_id, recorded_at, traceparent)
 select m.tenant, m.sku, m.location, m.version, m.delta, m.on_hand, m.kind, m.event_id, m.event_source, m.message_id,
-       m.recorded_at
+       m.recorded_at, m.traceparent
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
   as c (tenant, sku, location, first, last)
 join movements m on m.tenant = c.tenant and m.sku = c.sku and m.location = c.location
@@ -32,7 +32,8 @@ where m.tenant = c.tenant and m.sku = c.sku and m.location = c.location
 // movement.
 const openLedger = `
 update movements m
-set delta = m.on_hand, kind = 'ledger.opened', event_id = '', event_source = 'onhand:ledger', message_id = null
+set delta = m.on_hand, kind = 'ledger.opened', event_id = '', event_source = 'onhand:ledger', message_id = null,
+    traceparent = ''
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as c (tenant, sku, location, last)
 where m.tenant = c.tenant and m.sku = c.sku and m.location = c.location and m.version = c.last`
 

@@ -1,6 +1,9 @@
 package testenv
 
-import "testing"
+import (
+	"syscall"
+	"testing"
+)
 
 // KafkaServer is a broker for one test alone, which may stop and kill it. Its methods fail the test on errors.
 type KafkaServer struct {
@@ -15,7 +18,7 @@ type KafkaServer struct {
 func Kafka(t testing.TB, settings ...string) *KafkaServer {
 	t.Helper()
 	k := &KafkaServer{t: t, server: ownServer(t, "kafka", "kill")}
-	k.brokers = []string{k.start(settings...)}
+	k.brokers = []string{k.start(sets(settings)...)}
 	return k
 }
 
@@ -34,12 +37,18 @@ func (k *KafkaServer) Stop() { k.t.Helper(); k.stop() }
 // Kill ends the broker at once, as a crash does.
 func (k *KafkaServer) Kill() { k.t.Helper(); k.stop("kill") }
 
+// Freeze lets the broker keep its connections and do nothing, until Thaw.
+func (k *KafkaServer) Freeze() { k.t.Helper(); k.signal(syscall.SIGSTOP) }
+
+// Thaw lets the broker go on.
+func (k *KafkaServer) Thaw() { k.t.Helper(); k.signal(syscall.SIGCONT) }
+
 // Start goes on with the same data on the same port and returns when the broker answers.
 func (k *KafkaServer) Start() { k.t.Helper(); k.start() }
 
-func (k *KafkaServer) start(settings ...string) string {
+func (k *KafkaServer) start(options ...string) string {
 	k.t.Helper()
-	address, err := k.server.start(settings...)
+	address, err := k.server.start(options...)
 	if err != nil {
 		k.t.Fatalf("start Kafka: %v", err)
 	}
@@ -50,5 +59,12 @@ func (k *KafkaServer) stop(how ...string) {
 	k.t.Helper()
 	if err := k.server.stop(how...); err != nil {
 		k.t.Fatalf("stop Kafka: %v", err)
+	}
+}
+
+func (k *KafkaServer) signal(signal syscall.Signal) {
+	k.t.Helper()
+	if err := k.server.signal(signal); err != nil {
+		k.t.Fatalf("signal Kafka: %v", err)
 	}
 }

@@ -15,8 +15,22 @@ type PostgresServer struct {
 func Postgres(t testing.TB, settings ...string) *PostgresServer {
 	t.Helper()
 	p := &PostgresServer{t: t, server: ownServer(t, "postgres", "immediate")}
-	p.url = p.start(settings...)
+	p.url = p.start(sets(settings)...)
 	return p
+}
+
+// Replica starts a copy of the cluster, on a port of its own, that follows it until it is promoted.
+func (p *PostgresServer) Replica() *PostgresServer {
+	p.t.Helper()
+	r := &PostgresServer{t: p.t, server: ownServer(p.t, "postgres", "immediate")}
+	r.url = r.start("--replica-of", p.url)
+	return r
+}
+
+// Promote makes a replica a cluster that follows nobody, and returns when it takes writes.
+func (p *PostgresServer) Promote() {
+	p.t.Helper()
+	execute(p.t, p.url, "select pg_promote()")
 }
 
 // URL leads to the cluster's database, with no schema of its own.
@@ -37,9 +51,9 @@ func (p *PostgresServer) Crash() { p.t.Helper(); p.stop("immediate") }
 // Start goes on with the same data on the same port and returns when connections are taken.
 func (p *PostgresServer) Start() { p.t.Helper(); p.start() }
 
-func (p *PostgresServer) start(settings ...string) string {
+func (p *PostgresServer) start(options ...string) string {
 	p.t.Helper()
-	url, err := p.server.start(settings...)
+	url, err := p.server.start(options...)
 	if err != nil {
 		p.t.Fatalf("start Postgres: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,17 +35,34 @@ func newServer(script string) (server, error) {
 
 // start returns what the script prints, the server's address. The server does not outlive this process: the script
 // leaves a watcher behind that ends it even after a SIGKILL of the tests.
-func (s server) start(settings ...string) (string, error) {
-	args := []string{"start", s.dir, "--throwaway", strconv.Itoa(os.Getpid())}
+func (s server) start(options ...string) (string, error) {
+	return s.run(append([]string{"start", s.dir, "--throwaway", strconv.Itoa(os.Getpid())}, options...)...)
+}
+
+// sets are the options for these settings.
+func sets(settings []string) (options []string) {
 	for _, setting := range settings {
-		args = append(args, "--set", setting)
+		options = append(options, "--set", setting)
 	}
-	return s.run(args...)
+	return options
 }
 
 func (s server) stop(how ...string) error {
 	_, err := s.run(append([]string{"stop", s.dir}, how...)...)
 	return err
+}
+
+// signal sends signal to a server whose process id the script keeps in DIR/pid.
+func (s server) signal(signal syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(s.dir, "pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, signal)
 }
 
 // remove stops the server at once, for nobody needs its data any more.

@@ -90,6 +90,26 @@ func TestAPrivatePostgresKeepsCommittedRowsAndItsPortThroughACrash(t *testing.T)
 	}
 }
 
+func TestAReplicaFollowsItsClusterUntilItIsPromoted(t *testing.T) {
+	t.Parallel()
+	primary := testenv.Postgres(t)
+	query(t, primary.URL(), "create table notes as select 'before' as note")
+	replica := primary.Replica()
+	query(t, primary.URL(), "insert into notes values ('after')")
+	notes := func(of *testenv.PostgresServer) (n int) {
+		if err := connect(t, of.URL()).QueryRow(t.Context(), "select count(*) from notes").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	testenv.Eventually(t, 20*time.Second, "the replica follows", func() bool { return notes(replica) == 2 })
+	replica.Promote()
+	query(t, replica.URL(), "insert into notes values ('its own')")
+	if theirs, ours := notes(primary), notes(replica); theirs != 2 || ours != 3 {
+		t.Fatalf("%d rows in the cluster, %d in the copy that was promoted", theirs, ours)
+	}
+}
+
 func TestAPrivateKafkaKeepsItsTopicsAndItsPortThroughAKill(t *testing.T) {
 	t.Parallel()
 	kafka := testenv.Kafka(t)

@@ -161,7 +161,8 @@ var removedCorruptions = []corruption{
 	{
 		"an event without a movement whose version the archive has",
 		`insert into movements_archive (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-		 message_id, recorded_at) values ('', 'A', 'main', 3, -2, 5, 'stock.counted', 'x', '', nextval('outbox_id'), now())`,
+		 message_id, recorded_at, traceparent)
+		 values ('', 'A', 'main', 3, -2, 5, 'stock.counted', 'x', '', nextval('outbox_id'), now(), '')`,
 		"I1", "offset 9", "no opening balance",
 	},
 	{

@@ -97,7 +97,7 @@ func openShop(t *testing.T) *shop {
 // write sends the history: e5 in a transaction that is aborted, e8 in one that is committed, the others in none.
 func (s *shop) write(t *testing.T) {
 	t.Helper()
-	plain, transactional := s.producer(t, ""), s.producer(t, "verify-"+uuid.NewString())
+	plain, transactional := producer(t, ""), producer(t, "verify-"+uuid.NewString())
 	for _, e := range history {
 		p, end := plain, func() error { return nil }
 		switch {
@@ -139,7 +139,7 @@ func message(topic string, e entry) *sarama.ProducerMessage {
 	}
 }
 
-func (s *shop) producer(t *testing.T, transactionalID string) sarama.SyncProducer {
+func producer(t *testing.T, transactionalID string) sarama.SyncProducer {
 	t.Helper()
 	config := kafkalog.Config("verify-test", sessionTimeout)
 	config.Producer.Partitioner = sarama.NewManualPartitioner

@@ -244,8 +244,8 @@ var corruptions = []corruption{
 	},
 	{
 		"a message with the id of another",
-		`insert into outbox_messages (id, topic, event_id, payload)
-		 select message_id, 'changes', 'x', '{}' from movements where event_id = 'e2'`,
+		`insert into outbox_messages (id, slot, topic, event_id, payload)
+		 select message_id, 0, 'changes', 'x', '{}' from movements where event_id = 'e2'`,
 		"I6", "message", "2 messages",
 	},
 }

@@ -11,6 +11,7 @@ import (
 // the number of all.
 type check struct {
 	invariant, place, sql string
+	outbox                bool // the proof of outgoing topics rests on it
 }
 
 // wrong is a row of such a query.
@@ -127,15 +128,18 @@ select (select count(*) from stock), (select count(*) from movements where kind 
 // ledger compares the tables that hold the records' effects with one another.
 func (v *Verification) ledger(ctx context.Context) error {
 	for _, c := range []check{
-		{"I4", "movements", brokenChain},
-		{"I4", "movements_archive", brokenArchive},
-		{"I4", "stock", wrongStock},
-		{"I4", "stock", wrongPolicy},
-		{"I3", "movements", unknownMovement},
-		{"I3", "inbox", lostRows},
-		{"I6", "outbox", wrongMessages},
-		{"I6", "outbox", doubledMessages},
+		{"I4", "movements", brokenChain, true},
+		{"I4", "movements_archive", brokenArchive, true},
+		{"I4", "stock", wrongStock, true},
+		{"I4", "stock", wrongPolicy, false},
+		{"I3", "movements", unknownMovement, false},
+		{"I3", "inbox", lostRows, false},
+		{"I6", "outbox", wrongMessages, true},
+		{"I6", "outbox", doubledMessages, true},
 	} {
+		if v.cfg.OutboxOnly && !c.outbox {
+			continue
+		}
 		if err := v.check(ctx, c); err != nil {
 			return fmt.Errorf("compare %s: %w", c.place, err)
 		}

@@ -173,7 +173,7 @@ func TestAServiceThatForgetsKeepsItsBooksRight(t *testing.T) {
 	t.Cleanup(pool.Close)
 	topic := testenv.Topic(t, 2)
 	serve(t, pool, topic, 20)
-	producer := s.producer(t, "")
+	producer := producer(t, "")
 	sent := 0
 	send := func(partition int32, id string, said time.Time) {
 		t.Helper()

@@ -7,6 +7,8 @@ type Report struct {
 	Verdict    Verdict      `json:"verdict"`
 	Partitions []*Partition `json:"partitions"`
 	Ledger     Ledger       `json:"ledger"`
+	// Outbox is what was found in the topics that messages leave to; nil = they were not looked at.
+	Outbox *Outbox `json:"outbox,omitempty"`
 	// Found counts the differences, of which the first are listed.
 	Found       int64        `json:"found"`
 	Differences []Difference `json:"differences"`
@@ -90,6 +92,8 @@ type Difference struct {
 	Topic     string `json:"topic,omitempty"`
 	Partition *int32 `json:"partition,omitempty"`
 	Offset    *int64 `json:"offset,omitempty"`
+	// Set where it is about a message that leaves: its id.
+	Message *int64 `json:"message,omitempty"`
 }
 
 // differ notes a difference.
@@ -125,6 +129,9 @@ func (r *Report) conclude(fromLogStart bool) {
 		if p.Verdict == Untold {
 			r.Verdict = Untold
 		}
+	}
+	if r.Outbox != nil && r.Outbox.Verdict == Untold {
+		r.Verdict = Untold
 	}
 	if r.Found > 0 {
 		r.Verdict = Violation

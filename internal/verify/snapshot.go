@@ -30,13 +30,17 @@ select set_config('statement_timeout', '0', true), set_config('idle_in_transacti
 // snapshot, and keeps what it sees from being dropped.
 const keepInbox = `lock table inbox in access share mode`
 
-func takeSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
+func takeSnapshot(ctx context.Context, pool *pgxpool.Pool, withInbox bool) (*snapshot, error) {
 	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, err
 	}
 	s := &snapshot{tx: tx}
-	for _, sql := range []string{keepInbox, settle} {
+	statements := []string{settle}
+	if withInbox {
+		statements = []string{keepInbox, settle}
+	}
+	for _, sql := range statements {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			s.close()
 			return nil, err

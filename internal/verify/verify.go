@@ -1,6 +1,8 @@
 // Package verify proves an installation's books against the log they were written from: every offset that was read is
 // accounted for (I5), each event has one answer and its effect exactly if that answer is applied (I1, I3), stock is the
-// sum of its movements (I4), and each movement has its version and its message (I6).
+// sum of its movements (I4), and each movement has its version and its message (I6). If asked to, it also reads the
+// topics that messages leave to, and proves that each message is there once, in order and with what the ledger says
+// (I7).
 //
 // Movements that were archived count like those in the ledger. Of those that were removed from the archive it knows
 // how many there were, and of which rows of stock; that an event moved what it asked for cannot be proven without its
@@ -8,15 +10,18 @@
 //
 // It reads all tables in one snapshot and the log up to where that snapshot says, so it may run while the service runs.
 // Memory does not grow with either: the log and the tables are walked side by side in the order of offsets, and what is
-// compared as a whole is compared by the database, which spills to its disk. The snapshot is held until the end; on a
-// busy database that keeps dead rows from being cleaned up for as long.
+// compared as a whole is compared by the database, which spills to its disk. Outgoing topics are the exception, see
+// outgoing. The snapshot is held until the end; on a busy database that keeps dead rows from being cleaned up for as
+// long.
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -36,6 +41,17 @@ type Config struct {
 	Differences int
 	// FromLogStart leaves out records that retention has removed from the log, and does not call that unfinished.
 	FromLogStart bool
+
+	// Outbox has the topics proved, too, that messages leave to.
+	Outbox bool
+	// OutboxOnly proves these alone, and what the proof rests on: that movements have versions and messages without gap.
+	OutboxOnly bool
+	// FormerTopics are topics that messages left to before the present one, oldest first.
+	FormerTopics []string
+	// FollowRefused is the relay's setting: a message may come behind later ones of its row, if Kafka had refused it.
+	FollowRefused bool
+	// Patience is how long a transaction in an outgoing topic may stay open. 30 s.
+	Patience time.Duration
 }
 
 // Verification is one run. It holds a connection and a snapshot from Begin to Close.
@@ -47,6 +63,7 @@ type Verification struct {
 	rows     []offsets.Row
 	memory   *memory
 	reach    map[kafkalog.TopicPartition]reach
+	outgoing *outgoing // nil = not asked for
 	done     atomic.Int64
 	removed  int64 // applied events whose movements are not there any more
 }
@@ -56,7 +73,15 @@ func Begin(ctx context.Context, cfg Config) (*Verification, error) {
 	if cfg.MaxRecordBytes == 0 {
 		cfg.MaxRecordBytes = inventory.DefaultMaxRecordBytes
 	}
-	s, err := takeSnapshot(ctx, cfg.Pool)
+	cfg.Patience = cmp.Or(cfg.Patience, 30*time.Second)
+	var out *outgoing
+	if cfg.Outbox || cfg.OutboxOnly {
+		var err error
+		if out, err = beginOutgoing(ctx, &cfg); err != nil {
+			return nil, err
+		}
+	}
+	s, err := takeSnapshot(ctx, cfg.Pool, !cfg.OutboxOnly)
 	if err != nil {
 		return nil, fmt.Errorf("take a snapshot: %w", err)
 	}
@@ -64,8 +89,15 @@ func Begin(ctx context.Context, cfg Config) (*Verification, error) {
 		cfg:      cfg,
 		snapshot: s,
 		// The size is judged apart, because the setting may have been another one when the record was read.
-		decoder: inventory.NewDecoder(inventory.DecoderConfig{MaxRecordBytes: math.MaxInt}),
-		report:  Report{limit: cfg.Differences},
+		decoder:  inventory.NewDecoder(inventory.DecoderConfig{MaxRecordBytes: math.MaxInt}),
+		report:   Report{limit: cfg.Differences},
+		outgoing: out,
+	}
+	if out != nil {
+		out.v = v
+	}
+	if cfg.OutboxOnly {
+		return v, nil
 	}
 	if v.memory, err = readMemory(ctx, s.tx); err == nil {
 		v.rows, err = offsets.List(ctx, s.tx)
@@ -89,6 +121,9 @@ func (v *Verification) Offsets() int64 {
 	for _, r := range v.reach {
 		n += max(0, r.to-r.from)
 	}
+	if v.outgoing != nil {
+		n += v.outgoing.offsets()
+	}
 	return n
 }
 
@@ -101,24 +136,39 @@ func (v *Verification) Run(ctx context.Context) (*Report, error) {
 	if err := v.openArchive(ctx); err != nil {
 		return nil, err
 	}
-	records, err := openRows(ctx, v.snapshot)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range v.rows {
-		if err := v.partition(ctx, row, records); err != nil {
+	if !v.cfg.OutboxOnly {
+		if err := v.records(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if err := records.orphans(ctx, &v.report); err != nil {
-		return nil, err
-	}
-	v.removedTooMany()
 	if err := v.ledger(ctx); err != nil {
 		return nil, err
 	}
+	if v.outgoing != nil {
+		if err := v.outgoing.run(ctx); err != nil {
+			return nil, err
+		}
+	}
 	v.report.conclude(v.cfg.FromLogStart)
 	return &v.report, nil
+}
+
+// records compares what was read with what became of it.
+func (v *Verification) records(ctx context.Context) error {
+	records, err := openRows(ctx, v.snapshot)
+	if err != nil {
+		return err
+	}
+	for _, row := range v.rows {
+		if err := v.partition(ctx, row, records); err != nil {
+			return err
+		}
+	}
+	if err := records.orphans(ctx, &v.report); err != nil {
+		return err
+	}
+	v.removedTooMany()
+	return nil
 }
 
 // partition judges one partition. If its topic turns out to have been created again meanwhile, what was found says

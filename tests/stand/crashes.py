@@ -124,6 +124,8 @@ class Crashes:
     def _kill(self, number: int) -> None:
         awake = [member for member in self.members if not member.frozen]
         victims = self._choose.sample(awake, min(number, len(awake)))
+        if self._choose.random() < 0.5:
+            victims = self._with_publisher(victims, awake)
         for victim in victims:
             victim.send_kill()  # all of them first: they die together
         self.say("kill " + " and ".join(map(_name, victims)))
@@ -133,9 +135,20 @@ class Crashes:
         if number > len(victims):  # the others are frozen: those who just came must do
             self._kill(number - len(victims))
 
+    def _with_publisher(self, victims: list[Member], awake: list[Member]) -> list[Member]:
+        """The same number of victims, with the member among them that publishes outgoing messages, if it is known."""
+        try:
+            owner = self._installation.database.value("select coalesce(owner, '') from outbox_relay")
+        except psycopg.OperationalError:
+            return victims
+        publisher = [member for member in awake if owner.split("-")[-2:-1] == [str(member.pid)]]
+        return (publisher + [member for member in victims if member not in publisher])[:len(victims)]
+
     def _freeze(self) -> None:
         awake = [member for member in self.members if not member.frozen]
         victim = self._choose.choice(awake)
+        if self._choose.random() < 0.5:
+            victim = self._with_publisher([victim], awake)[0]
         victim.freeze()
         seconds = self._plan.session_timeout + 1 + 2 * self._choose.random()
         self._frozen.append((time.monotonic() + seconds, victim))

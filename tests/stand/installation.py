@@ -11,6 +11,7 @@ import psycopg
 
 from .feed import Feed
 from .member import Member
+from .outgoing import outgoing
 from .recount import recount
 from .servers import Servers
 from .tables import Database
@@ -27,6 +28,7 @@ class Installation:
         self.topics = Topics(servers.brokers)
         self.database = Database(servers.database_url, self.schema)
         self.names: list[str] = []
+        self.outgoing = f"{self.group}.changes"
         self.members: list[Member] = []
         self._binary, self._servers, self._directory = binary, servers, directory
         self._session_timeout = session_timeout
@@ -34,6 +36,7 @@ class Installation:
         self._feed: Feed | None = None
         done = self.command("migrate", "up")
         assert done.returncode == 0, done.stderr
+        self.topics.create(self.outgoing, 3)
 
     @property
     def feed(self) -> Feed:
@@ -110,6 +113,15 @@ class Installation:
         except AssertionError as late:
             raise AssertionError(f"{late}; behind: {dict(list(self.behind().items())[:8])}") from None
 
+    def await_published(self, within: float = 60) -> None:
+        """Return when every message that is in the outbox now has left."""
+        last = self.database.value("select coalesce(max(id), 0) from outbox")
+
+        def published() -> bool:
+            self.check_running()
+            return self.database.value("select done from outbox_relay") >= last
+        until(published, within=within, what="all messages to leave", every=0.1)
+
     def await_true(self, condition: Callable[[], bool], what: str, within: float = 30) -> None:
         def holds() -> bool:
             self.check_running()
@@ -117,20 +129,23 @@ class Installation:
         until(holds, within=within, what=what)
 
     def differences(self, foreign: frozenset[str] = frozenset()) -> list[str]:
-        """What an independent recount of the topics finds wrong with the tables, as they are now."""
+        """What an independent recount of the topics finds wrong with the tables and with what was told of them."""
+        tables = self.database.snapshot()
+        told = self.topics.read(self.topics.places([self.outgoing]))
         log = self.topics.read(self.topics.places(self.names))
-        return recount(log, self.database.snapshot(), foreign)
+        return recount(log, tables, foreign) + outgoing(told, tables, foreign)
 
     def check(self, foreign: frozenset[str] = frozenset()) -> None:
-        """Wait until all records are dealt with; then every one of them must have counted exactly once."""
+        """Wait until all records are dealt with, and told of; then each must have counted, and been told, once."""
         self.await_caught_up()
+        self.await_published()
         found = self.differences(foreign)
         assert not found, f"{len(found)} differences, the first: " + "\n".join(found[:10])
 
     def close(self) -> None:
         for member in self.members:
             member.end()
-        self.topics.delete(self.names)
+        self.topics.delete([*self.names, self.outgoing])
         with psycopg.connect(self._servers.database_url, autocommit=True) as connection:
             connection.execute(f"drop schema if exists {self.schema} cascade")
 
@@ -145,6 +160,7 @@ class Installation:
             "ONHAND_BROKERS": self._servers.brokers,
             "ONHAND_TOPIC": ",".join(self.names),
             "ONHAND_GROUP": self.group,
+            "ONHAND_OUTBOX_TOPIC": self.outgoing,
             "ONHAND_SCHEMA": self.schema,
             "ONHAND_LISTEN": "127.0.0.1:0",
             "ONHAND_SESSION_TIMEOUT": self._session_timeout,

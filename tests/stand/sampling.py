@@ -90,7 +90,10 @@ class Sampler:
 
     def _sample(self) -> None:
         places = self._installation.topics.places(self._installation.names)
-        committed = self._installation.topics.committed(self._installation.group, places)
+        # Not before somebody is in the group: a new broker is still loading its internal topics then, and the client
+        # library may crash on that answer.
+        joined = self._installation.database.value("select count(owner) from offsets")
+        committed = self._installation.topics.committed(self._installation.group, places) if joined else {}
         with self._installation.database.connect(autocommit=False) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             stored = {(topic, partition): next_ for topic, partition, next_ in

@@ -1,0 +1,128 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// judge compares the pending records with the ledger.
+func (o *outgoing) judge(ctx context.Context) error {
+	if len(o.pending) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(o.pending))
+	for i, r := range o.pending {
+		ids[i] = r.id
+	}
+	movements, err := o.movements(ctx, ids)
+	if err != nil {
+		return err
+	}
+	removed, err := o.removed(ctx, movements)
+	if err != nil {
+		return err
+	}
+	for _, r := range o.pending {
+		o.account(r, movements[r.id], removed[r])
+	}
+	clear(o.pending)
+	o.pending, o.bytes = o.pending[:0], 0
+	return nil
+}
+
+// account finds out what r is the message of, and compares it.
+func (o *outgoing) account(r *published, m, removed *movement) {
+	switch {
+	case m != nil:
+		expected, found := r.differs(m)
+		if expected != "" && r.former {
+			o.foreign(r)
+			return
+		}
+		if expected != "" {
+			o.differ(r, m.String(), expected, found)
+		}
+		o.follow(r, m)
+	case removed != nil:
+		o.report.Removed++
+		o.follow(r, removed)
+	case r.former:
+		o.foreign(r)
+	default:
+		o.differ(r, "", "no message: no movement has this one", short(string(r.value)))
+	}
+}
+
+// foreign: the identity that r carries is another installation's now, the one that this one was copied from.
+func (o *outgoing) foreign(r *published) {
+	r.from.Messages--
+	r.from.Foreign++
+}
+
+// follow compares r's place in the topic with the messages of m's row before it.
+func (o *outgoing) follow(r *published, m *movement) {
+	step := o.order.take(m.stockRow, m.version, r.from)
+	row := m.String()
+	if step.moved != nil {
+		o.differ(r, row, fmt.Sprintf("all messages of a row in one partition, %d", step.moved.Partition),
+			"a message in another; no order holds between the two")
+	}
+	switch {
+	case step.again && o.excuses.again(r.id):
+		o.report.Repeated++
+		return
+	case step.again:
+		o.differ(r, row, "the message once", fmt.Sprintf("it once more: version %d, behind version %d", m.version, step.last))
+		return
+	case step.late && o.v.cfg.FollowRefused:
+		o.report.Late++
+	case step.late:
+		o.differ(r, row, fmt.Sprintf("version %d before version %d", m.version, step.last), "it comes after that")
+	}
+	o.report.Messages++
+	if r.id > o.relay.done {
+		o.report.Ahead++
+	}
+}
+
+// removed returns movements for the pending records that none was found for, if they were archived, and removed from
+// there: an opening balance stands for the version that they name. All that is known of such a movement is where it
+// was.
+func (o *outgoing) removed(ctx context.Context, known map[int64]*movement) (map[*published]*movement, error) {
+	if o.v.report.Ledger.Removed == 0 {
+		return nil, nil
+	}
+	var asked []*published
+	var tenants, skus, locations []string
+	var versions []int64
+	for _, r := range o.pending {
+		row, version, ok := r.says()
+		if known[r.id] != nil || !ok {
+			continue
+		}
+		asked = append(asked, r)
+		tenants, skus = append(tenants, row.tenant), append(skus, row.sku)
+		locations, versions = append(locations, row.location), append(versions, version)
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	removed := make(map[*published]*movement)
+	var ord int64
+	rows, err := o.v.snapshot.tx.Query(ctx, selectRemoved, tenants, skus, locations, versions)
+	if err == nil {
+		_, err = pgx.ForEachRow(rows, []any{&ord}, func() error {
+			i := ord - 1
+			removed[asked[i]] = &movement{
+				stockRow: stockRow{tenants[i], skus[i], locations[i]}, version: versions[i],
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up opening balances: %w", err)
+	}
+	return removed, nil
+}

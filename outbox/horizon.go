@@ -1,0 +1,133 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// horizon finds the id up to which every message is committed or will never be (see the package comment). It may be
+// remembered: once true it stays true, on this database. A session starts with a new one.
+type horizon struct {
+	samples []sample // oldest first, both fields ascending
+	safe    int64    // every id up to here is final
+}
+
+// sample says: who draws an id above last, or begins to run under a transaction id from xid on, came later.
+type sample struct {
+	last int64  // the highest id that was drawn, or may have been
+	xid  uint64 // drawn after last was read
+	at   time.Time
+}
+
+// maxSamples bounds what is waited for at the same time. When it is reached the newest one is replaced.
+const maxSamples = 64
+
+const (
+	lastDrawn = `select case when is_called then last_value + $1 else 0 end from outbox_id`
+	ownXID    = `select pg_current_xact_id()::text::bigint`
+	xmin      = `select pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
+)
+
+// look asks the database how far it is. It draws a transaction id only when ids were drawn since the last look, so that
+// an idle relay uses none up.
+//
+// The statements stand in this order for a reason: an id that is drawn after lastDrawn was read is above it, and a
+// transaction that drew one before has an id of its own that is below ours.
+func (h *horizon) look(ctx context.Context, q querier) error {
+	var last, xid, running int64
+	if err := q.QueryRow(ctx, lastDrawn, blockSize-1).Scan(&last); err != nil {
+		return fmt.Errorf("read the last id that was drawn: %w", err)
+	}
+	newest := h.safe
+	if n := len(h.samples); n > 0 {
+		newest = h.samples[n-1].last
+	}
+	b := &pgx.Batch{}
+	if last > newest {
+		b.Queue(ownXID).QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
+	}
+	if last > h.safe {
+		b.Queue(xmin).QueryRow(func(row pgx.Row) error { return row.Scan(&running) })
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := q.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("find the safe horizon: %w", err)
+	}
+	if xid > 0 {
+		h.note(sample{last, uint64(xid), time.Now()})
+	}
+	h.advance(uint64(running))
+	return nil
+}
+
+func (h *horizon) note(s sample) {
+	if len(h.samples) == maxSamples {
+		h.samples[maxSamples-1] = s
+		return
+	}
+	h.samples = append(h.samples, s)
+}
+
+// advance takes in that no transaction below running runs any more.
+func (h *horizon) advance(running uint64) {
+	n := 0
+	for n < len(h.samples) && h.samples[n].xid <= running {
+		h.safe = h.samples[n].last
+		n++
+	}
+	h.samples = h.samples[:copy(h.samples, h.samples[n:])]
+}
+
+// waiting is the oldest sample that a transaction still holds up.
+func (h *horizon) waiting() (s sample, ok bool) {
+	if len(h.samples) == 0 {
+		return sample{}, false
+	}
+	return h.samples[0], true
+}
+
+// culprit names the oldest transaction below $1 that runs or is prepared.
+const culprit = `
+select what from (
+  select age(backend_xid) as age, format('transaction of process %s (%s) in database %s, open since %s, %s: %s', pid,
+           coalesce(nullif(application_name, ''), 'no name'), coalesce(datname, '-'),
+           to_char(xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(state, 'unknown'),
+           left(regexp_replace(query, '\s+', ' ', 'g'), 200)) as what
+  from pg_stat_activity
+  where backend_xid is not null and pid <> pg_backend_pid()
+  union all
+  select age(transaction), format('prepared transaction %s in database %s, since %s: commit or roll it back', gid,
+           database, to_char(prepared at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+  from pg_prepared_xacts
+) t
+where age >= age(($1::bigint & 4294967295)::text::xid)
+order by age desc
+limit 1`
+
+// blocker says which transaction holds s up.
+func (s sample) blocker(ctx context.Context, q querier) (string, error) {
+	rows, err := q.Query(ctx, culprit, int64(s.xid))
+	if err != nil {
+		return "", fmt.Errorf("ask who holds messages up: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return "", fmt.Errorf("ask who holds messages up: %w", err)
+	}
+	if len(names) == 0 {
+		return "a transaction that this role may not see (grant pg_read_all_stats), or that has just ended", nil
+	}
+	return names[0], nil
+}
+
+// querier is a connection or a pool.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}

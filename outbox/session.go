@@ -1,0 +1,287 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"onhand/internal/kafkalog"
+)
+
+// session is the time between taking the lease and losing it, or failing.
+type session struct {
+	*Relay
+	log      zerolog.Logger
+	producer *producer
+	oneByOne bool // a request has one message, so that a refusal names it
+	position kafkalog.TopicPartition
+
+	at     place     // Kafka's position
+	stored place     // as the row's done says
+	last   time.Time // when the position was committed last
+	asides *asides
+	// decided: there is something in them to be sent again, or to be forgotten.
+	decided bool
+	known   map[string]bool // topics that this producer has seen
+	wait    waiting
+	turnAt  atomic.Int64 // when the turn that is under way began, in nanoseconds since 1970; 0 = none is
+}
+
+// lead is one session. It returns nil when ctx ended, and when the outbox was halted.
+func (r *Relay) lead(ctx context.Context, found row) (err error) {
+	s := &session{
+		Relay: r, log: r.cfg.Log, oneByOne: r.careful(), position: kafkalog.TopicPartition{Topic: r.cfg.PositionTopic},
+	}
+	halted, err := s.begin(ctx, found)
+	defer s.closeProducer()
+	if err != nil || halted {
+		return err
+	}
+	s.log.Info().Int64("position", s.at.id).Msg("publishing messages")
+	pages, from := make(chan *page, 1), s.at.id
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.readPages(running, from, pages) })
+	group.Go(func() error { return s.keepLease(running) })
+	group.Go(func() error { return s.sweep(running) })
+	group.Go(func() error { return s.publish(running, pages) })
+	err = group.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// begin fences everyone else, finds out where to go on, and stores it. halted means that an operator has to decide.
+func (s *session) begin(ctx context.Context, found row) (halted bool, err error) {
+	// Asked before anybody is fenced, too: a copy of a database must not disturb the original.
+	if halted, err = s.peek(ctx, found); halted || err != nil {
+		return halted, err
+	}
+	if err := s.openProducer(); err != nil {
+		return false, err
+	}
+	if halted, err = s.compare(ctx, found); halted || err != nil {
+		return halted, err
+	}
+	if s.asides, err = loadAsides(ctx, s.cfg.Pool, s.at.id, !s.cfg.FollowRefused); err != nil {
+		return false, err
+	}
+	return false, s.recallTopics(ctx)
+}
+
+// peekWithin bounds how long the first look at Kafka's position waits for a transaction that may change it.
+const peekWithin = 500 * time.Millisecond
+
+// peek is compare as far as it goes without fencing anybody. A transaction that a dead relay left open may hide the
+// answer; it is ended by opening the producer.
+func (s *session) peek(ctx context.Context, found row) (halted bool, err error) {
+	kafka, err := s.kafkaPosition(ctx, found, peekWithin)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	f := s.judge(found, kafka)
+	return f.verdict == stop, s.haltFor(ctx, f)
+}
+
+// judge is decide, unless an operator has decided.
+func (s *session) judge(found row, kafka *place) finding {
+	if found.overruled {
+		return finding{verdict: commitAgain, from: place{found.done.id, found.done.turn, s.lease.token}}
+	}
+	return decide(found.done, found.intent, kafka)
+}
+
+// haltFor halts the outbox if f says so.
+func (s *session) haltFor(ctx context.Context, f finding) error {
+	if f.verdict != stop {
+		return nil
+	}
+	s.log.Error().Str("reason", f.reason).Msg("the outbox stands still: " + f.detail +
+		"; look at `onhand outbox show`, then decide with `onhand outbox resume`")
+	return s.lease.halt(ctx, f)
+}
+
+// compare decides on what Kafka and the database say, and halts the outbox if they contradict each other. Else it
+// settles where to go on. The producer is open, so nobody changes Kafka's answer any more.
+func (s *session) compare(ctx context.Context, found row) (halted bool, err error) {
+	kafka, err := s.kafkaPosition(ctx, found, 2*s.cfg.TransactionTimeout)
+	if err != nil {
+		return false, err
+	}
+	f := s.judge(found, kafka)
+	if f.verdict == stop {
+		return true, s.haltFor(ctx, f)
+	}
+	s.at, s.stored = f.from, f.from
+	if f.verdict == commitAgain || found.positionTopic != s.position.Topic {
+		err := s.producer.transact(ctx, nil, s.at, closedIntent(), nil)
+		if err != nil {
+			return false, fmt.Errorf("commit the position again: %w", err)
+		}
+	}
+	s.last = time.Now()
+	if err := s.lease.settle(ctx, s.at, s.position.Topic); err != nil {
+		return false, err
+	}
+	return false, settleAsides(ctx, s.cfg.Pool, true)
+}
+
+// closedIntent is for a transaction that needs none: it takes the position nowhere.
+func closedIntent() <-chan error {
+	c := make(chan error)
+	close(c)
+	return c
+}
+
+// kafkaPosition asks Kafka how far messages have left; nil = it does not know. It waits, so long at most, for a
+// transaction that is about to change the answer.
+func (s *session) kafkaPosition(ctx context.Context, found row, within time.Duration) (*place, error) {
+	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("connect to Kafka: %w", err)
+	}
+	defer func() { _ = client.Close() }()
+	reader, err := kafkalog.NewReader(client)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := client.Partitions(s.position.Topic); err != nil {
+		return nil, fmt.Errorf("look for topic %s, which the position is kept for: %w", s.position.Topic, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	committed, err := reader.Committed(ctx, s.cfg.id())
+	if err != nil {
+		return nil, err
+	}
+	from := s.position
+	if found.positionTopic != "" {
+		from.Topic = found.positionTopic
+	}
+	c, ok := committed[from]
+	if !ok {
+		return nil, nil
+	}
+	p := stored(c.Offset, c.Metadata, s.cfg.Installation)
+	return &p, nil
+}
+
+func (s *session) openProducer() (err error) {
+	s.closeProducer()
+	s.known = make(map[string]bool)
+	s.producer, err = openProducer(&s.cfg, s.position.Topic, s.oneByOne)
+	return err
+}
+
+func (s *session) closeProducer() {
+	if s.producer != nil {
+		s.producer.close()
+		s.producer = nil
+	}
+}
+
+// The pauses of a reader that has nothing to read: short while messages come or are held up, longer when none have come
+// for a while.
+const (
+	busyPause = 3 * time.Millisecond
+	idlePause = 25 * time.Millisecond
+	busySpan  = 2 * time.Second
+)
+
+// readPages reads what comes after the message from, ahead of publish by a page.
+func (s *session) readPages(ctx context.Context, from int64, pages chan<- *page) error {
+	// One connection for as long as the session lasts: what the horizon remembers is true of one server only, and the
+	// next connection may lead to another one.
+	conn, err := s.cfg.Pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to read messages: %w", err)
+	}
+	defer conn.Release()
+	r := &reader{db: conn, after: from, limit: 1000, most: s.mostMessages()}
+	r.horizon.safe = from
+	var latest time.Time
+	for {
+		p, err := r.read(ctx)
+		if err != nil {
+			return err
+		}
+		if p == nil {
+			if err := s.noteDelay(ctx, r); err != nil {
+				return err
+			}
+			d := busyPause
+			if time.Since(latest) > busySpan {
+				d = idlePause
+			}
+			pause(ctx, d)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
+		latest = time.Now()
+		s.cfg.steps.step(stepRead)
+		select {
+		case pages <- p:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// mostMessages is how many messages a turn takes at most.
+func (s *session) mostMessages() int {
+	if s.oneByOne {
+		return carefulMessages
+	}
+	return maxPageMessages
+}
+
+// delayPatience is how long a transaction may hold messages up before status names it.
+const delayPatience = 3 * time.Second
+
+func (s *session) noteDelay(ctx context.Context, r *reader) error {
+	what, err := r.delay(ctx, delayPatience)
+	if err != nil {
+		return err
+	}
+	s.wait.set(waitHorizon, what)
+	return nil
+}
+
+// errStuck ends a session whose Kafka transaction does not end. The client goes on waiting for an answer, for a while;
+// the lease is not renewed, so that another relay may begin, and fence this one.
+var errStuck = errors.New("no answer from Kafka to a transaction")
+
+func (s *session) stuck() bool {
+	began := s.turnAt.Load()
+	return began != 0 && time.Since(time.Unix(0, began)) > 2*s.cfg.TransactionTimeout
+}
+
+// keepLease renews the lease, and shows in the row what messages wait for.
+func (s *session) keepLease(ctx context.Context) error {
+	tick := time.NewTicker(min(s.cfg.LeaseTime/4, time.Second))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if s.stuck() {
+				return errStuck
+			}
+			if err := s.lease.renew(ctx, s.wait.String()); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

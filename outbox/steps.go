@@ -1,0 +1,21 @@
+package outbox
+
+// step is a point of a turn at which a crash would leave something half done; the tests crash there.
+type step string
+
+const (
+	stepRead      step = "read"      // messages are read
+	stepSent      step = "sent"      // Kafka has them, in an open transaction
+	stepIntended  step = "intended"  // ... and the intent is stored: the next thing is the commit
+	stepCommitted step = "committed" // Kafka has committed
+	stepDone      step = "done"      // ... and that is stored
+)
+
+// steps hears of each step; nil = nobody listens.
+type steps func(step)
+
+func (s steps) step(at step) {
+	if s != nil {
+		s(at)
+	}
+}
