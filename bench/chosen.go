@@ -33,7 +33,7 @@ func among(all []workload, names []string) ([]workload, error) {
 	}
 	for _, name := range names {
 		known := func(c contestant) bool { return c.name == name }
-		if name != report.Floor && !slices.ContainsFunc(contestants(), known) {
+		if name != report.Floor && !slices.ContainsFunc(everybody(), known) {
 			return nil, fmt.Errorf("there is no contestant %q", name)
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"slices"
 
 	"onhand/bench/internal/broken"
+	"onhand/bench/internal/debezium"
 	"onhand/bench/internal/floor"
+	"onhand/bench/internal/forwarder"
 	"onhand/bench/internal/peer"
+	"onhand/bench/internal/producer"
 	"onhand/bench/internal/referee"
 	"onhand/bench/internal/report"
 	"onhand/bench/internal/textbook"
@@ -30,7 +33,7 @@ var (
 	onlyStock  = referee.Terms{Decides: true}
 )
 
-// contestants are all there are. The order is that of the table.
+// contestants are all that apply events. The order is that of the table.
 func contestants() []contestant {
 	return []contestant{
 		{name: report.FloorPrefix + "1", run: floor.Run, writers: 1, terms: onlyRows},
@@ -43,9 +46,28 @@ func contestants() []contestant {
 	}
 }
 
+// The names of those that publish an outbox, beside onhand.
+const (
+	plainProducer = "producer"
+	sqlForwarder  = "forwarder"
+	eventRouter   = "debezium"
+)
+
+// publishers are all others that publish an outbox.
+func publishers() []contestant {
+	return []contestant{
+		{name: plainProducer, run: producer.Run, writers: 1},
+		{name: sqlForwarder, run: forwarder.Run, writers: 1, short: true},
+		{name: eventRouter, run: debezium.Run, writers: 1},
+	}
+}
+
+// everybody is both.
+func everybody() []contestant { return append(contestants(), publishers()...) }
+
 // contestantNamed returns that one, which exists.
 func contestantNamed(name string) contestant {
-	all := contestants()
+	all := everybody()
 	return all[slices.IndexFunc(all, func(c contestant) bool { return c.name == name })]
 }
 
@@ -57,7 +79,7 @@ type contestantCmd struct {
 
 // Run applies the job and writes how many events are committed to stdout.
 func (c *contestantCmd) Run(ctx context.Context, s *streams) error {
-	for _, candidate := range contestants() {
+	for _, candidate := range everybody() {
 		if candidate.name == c.Name && candidate.run != nil {
 			return peer.Run(ctx, candidate.run, c.Job, s.stdout)
 		}

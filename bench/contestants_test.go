@@ -10,6 +10,7 @@ import (
 	"onhand/bench/internal/backlog"
 	"onhand/bench/internal/peer"
 	"onhand/bench/internal/referee"
+	"onhand/bench/internal/servers"
 	"onhand/internal/testenv"
 )
 
@@ -65,6 +66,49 @@ func TestEveryPeerLeavesTheRowsThatTheEventsLeadTo(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestEveryPublisherLeavesEachMessageOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	for _, c := range publishers() {
+		if c.name == eventRouter {
+			continue // a hundred jars and a server of its own: the benchmark itself is its test
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			messages := 10_500 // some SKUs have a second version
+			if c.short {
+				messages = 1000
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			topic := testenv.Topic(t, 4)
+			job := peer.Job{
+				Brokers: testenv.Brokers(t), DatabaseURL: preparedOutbox(t, messages), Topic: topic, Group: topic,
+				Events: int64(messages),
+			}
+			if err := peer.Run(ctx, c.run, job, &finished{events: job.Events, tell: cancel}); err != nil {
+				t.Fatal(err)
+			}
+			faults, err := referee.CheckTopic(t.Context(), job.Brokers, topic, job.DatabaseURL)
+			if err != nil || len(faults) > 0 {
+				t.Errorf("published something else: %q, %v", faults, err)
+			}
+		})
+	}
+}
+
+// preparedOutbox is a database with that many messages, and with an installation, which they name.
+func preparedOutbox(t *testing.T, messages int) (databaseURL string) {
+	t.Helper()
+	databaseURL = testenv.Database(t)
+	if err := servers.Fill(t.Context(), databaseURL, servers.Prefill{Messages: messages}); err != nil {
+		t.Fatal(err)
+	}
+	if err := new(servers.Servers).Install(t.Context(), databaseURL, "g", "changes"); err != nil {
+		t.Fatal(err)
+	}
+	return databaseURL
 }
 
 // told is a peer's output that ends the peer once so many commits were told of.

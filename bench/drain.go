@@ -20,7 +20,8 @@ type job struct {
 	contestant  contestant
 	databaseURL string
 	group       string
-	topic       string
+	topic       string // of the events; with nothing in it if only the outbox is at work
+	outgoing    string // where the outbox publishes; empty = the relay is off
 }
 
 // drain lets the contestant apply what is there, and measures that.
@@ -38,19 +39,13 @@ func (t *tournament) drain(ctx context.Context, j job, load *backlog.Backlog) (r
 			return result, err
 		}
 	}
-	r, err := t.start(j, way.databaseURL, &progress{})
+	m, err := t.observe(ctx, j, way.databaseURL, func(r *runner) (err error) {
+		if j.relay {
+			result.Behind, err = t.behind(ctx, j, r)
+		}
+		return err
+	})
 	if err != nil {
-		return result, err
-	}
-	postmaster, err := t.stand.Postmaster()
-	if err != nil {
-		return result, errors.Join(err, r.end(ctx, true))
-	}
-	m := &meter.Meter{
-		Clients: r.pids(), Postmaster: postmaster, Records: int64(j.records), From: j.from, Done: r.done,
-	}
-	err = m.Watch(ctx, j.databaseURL, r.ended)
-	if err := errors.Join(err, r.end(ctx, err != nil)); err != nil {
 		return result, err
 	}
 	if counter != nil {
@@ -72,6 +67,27 @@ func (t *tournament) drain(ctx context.Context, j job, load *backlog.Backlog) (r
 		result.Drain = &drain
 	}
 	return result, nil
+}
+
+// observe lets the contestant do everything, which the meter watches, calls then, and ends the contestant.
+func (t *tournament) observe(
+	ctx context.Context, j job, databaseURL string, then func(*runner) error,
+) (*meter.Meter, error) {
+	r, err := t.start(j, databaseURL, &progress{})
+	if err != nil {
+		return nil, err
+	}
+	postmaster, err := t.stand.Postmaster()
+	if err != nil {
+		return nil, errors.Join(err, r.end(ctx, true))
+	}
+	m := &meter.Meter{
+		Clients: r.pids(), Postmaster: postmaster, Records: int64(j.records), From: j.from, Done: r.done,
+	}
+	if err = m.Watch(ctx, j.databaseURL, r.ended); err == nil {
+		err = then(r)
+	}
+	return m, errors.Join(err, r.end(ctx, err != nil))
 }
 
 // way leads to the database.

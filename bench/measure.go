@@ -17,7 +17,7 @@ import (
 type measureCmd struct {
 	Full        bool     `help:"All workloads, with more events: more than an hour."`
 	Workload    []string `placeholder:"NAME,..." help:"Which workloads, instead; list shows them."`
-	Contestants []string `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken (all)."`
+	Contestants []string `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken, producer, forwarder, debezium (all)."`
 	Rounds      int      `default:"3" placeholder:"N" help:"How often each line of a workload runs (${default})."`
 	Events      int      `placeholder:"N" help:"Events for onhand and the floor (250000; 500000 with --full)."`
 	ShortEvents int      `placeholder:"N" help:"Events for contestants that commit each one by itself (15000; 30000 with --full)."`

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+
+	"onhand/bench/internal/servers"
 )
 
 const storedRecords = `select coalesce(sum(next - start), 0)::bigint from offsets`
@@ -18,6 +20,17 @@ func storedProgress(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
 		return 0, fmt.Errorf("read positions: %w", err)
 	}
 	return n, nil
+}
+
+const publishedMessage = `select done from outbox_relay`
+
+// publishedProgress is how far the relay is with a prepared outbox, which its row tells.
+func publishedProgress(ctx context.Context, conn *pgx.Conn) (int64, error) {
+	var id int64
+	if err := conn.QueryRow(ctx, publishedMessage).Scan(&id); err != nil {
+		return 0, fmt.Errorf("read the relay's position: %w", err)
+	}
+	return servers.MessagesUpTo(id), nil
 }
 
 // progress is how far a peer is, which it writes itself, a number a line.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ func (t *tournament) start(j job, databaseURL string, out output) (*runner, erro
 	var commands []*exec.Cmd
 	if j.contestant.run == nil {
 		r.done = storedProgress
+		if j.publishes() {
+			r.done = publishedProgress
+		}
 		for range max(j.members, 1) {
 			commands = append(commands, t.onhandCommand(j, databaseURL))
 		}
@@ -73,25 +77,30 @@ func (t *tournament) start(j job, databaseURL string, out output) (*runner, erro
 	return r, nil
 }
 
-// onhandCommand is the real binary, with its defaults.
+// onhandCommand is the real binary, with its defaults; its relay runs if there is a topic to publish to.
 func (t *tournament) onhandCommand(j job, databaseURL string) *exec.Cmd {
 	args := []string{
 		"run", "--listen", "127.0.0.1:0", "--log-level", "warn",
 		"--brokers", strings.Join(t.stand.Brokers, ","), "--topic", j.topic, "--group", j.group,
+	}
+	if j.outgoing == "" {
+		args = append(args, "--relay", "off")
+	} else {
+		args = append(args, "--relay", "on", "--outbox-topic", j.outgoing)
 	}
 	cmd := exec.Command(t.binary, append(args, j.args...)...)
 	cmd.Env = append(plainEnvironment(), "ONHAND_DATABASE_URL="+databaseURL)
 	return cmd
 }
 
-// peerCommand is this program as the contestant.
+// peerCommand is this program as the contestant. The topic is the one that it reads, or else the one that it writes.
 func (t *tournament) peerCommand(j job, databaseURL string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self, "contestant", j.contestant.name, "--brokers", strings.Join(t.stand.Brokers, ","),
-		"--database-url", databaseURL, "--topic", j.topic, "--group", j.group,
+		"--database-url", databaseURL, "--topic", cmp.Or(j.outgoing, j.topic), "--group", j.group,
 		"--events", strconv.Itoa(j.records),
 		"--writers", strconv.Itoa(j.contestant.writers), "--batch", strconv.Itoa(t.floorBatch))
 	if j.open() {

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"onhand/bench/internal/backlog"
-	"onhand/bench/internal/referee"
 	"onhand/bench/internal/report"
 	"onhand/bench/internal/servers"
 )
@@ -34,8 +33,15 @@ type backlogKey struct {
 
 // play lets every line of w run once a round, in an order that differs from round to round and is the same in each run
 // of the benchmark.
-func (t *tournament) play(ctx context.Context, w workload, rounds int) (report.Workload, error) {
-	result := report.Workload{Name: w.name, About: w.about, Rounds: rounds}
+func (t *tournament) play(ctx context.Context, w workload, rounds int) (result report.Workload, err error) {
+	result = report.Workload{Name: w.name, About: w.about, Rounds: rounds}
+	if len(w.settings) > 0 {
+		var leave func() error
+		if t, leave, err = t.elsewhere(ctx, w.settings); err != nil {
+			return result, err
+		}
+		defer func() { err = errors.Join(err, leave()) }()
+	}
 	if err := t.prepare(ctx, w); err != nil {
 		return result, err
 	}
@@ -66,10 +72,22 @@ func (t *tournament) play(ctx context.Context, w workload, rounds int) (report.W
 	return result, nil
 }
 
+// elsewhere is the tournament on servers of its own, with more settings of Postgres; leave stops them.
+func (t *tournament) elsewhere(ctx context.Context, settings []string) (_ *tournament, leave func() error, err error) {
+	t.streams.say("starting another Kafka and another Postgres: %v", settings)
+	stand, err := servers.Start(ctx, t.stand.Root, settings...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &tournament{
+		stand: stand, binary: t.binary, floorBatch: t.floorBatch, sizes: t.sizes, streams: t.streams, peak: t.peak,
+	}, stand.Stop, nil
+}
+
 // prepare writes the topics that w's lines drain, and measures the peak if one of them runs at a share of it.
 func (t *tournament) prepare(ctx context.Context, w workload) error {
 	for _, l := range w.lines {
-		if l.open() {
+		if l.open() || l.publishes() {
 			continue
 		}
 		if _, err := t.load(ctx, l); err != nil {
@@ -104,33 +122,4 @@ func (t *tournament) load(ctx context.Context, l line) (*backlog.Backlog, error)
 	}
 	t.backlogs[key] = b
 	return b, nil
-}
-
-// match is one run of one line: a fresh database, the run, the check.
-func (t *tournament) match(ctx context.Context, l line) (result report.Result, err error) {
-	c := contestantNamed(l.contestant)
-	t.runs++
-	name := fmt.Sprintf("bench_%d_%s", t.runs, c.name)
-	databaseURL, drop, err := t.stand.FreshDatabase(ctx, name, l.prefill)
-	if drop != nil {
-		defer func() { err = errors.Join(err, drop()) }()
-	}
-	if err != nil {
-		return result, err
-	}
-	j := job{line: l, contestant: c, databaseURL: databaseURL, group: name}
-	var load *backlog.Backlog
-	if l.open() {
-		load, result, err = t.openLoop(ctx, j)
-	} else {
-		if load, err = t.load(ctx, l); err == nil {
-			result, err = t.drain(ctx, j, load)
-		}
-	}
-	if err != nil {
-		return result, err
-	}
-	result.Line, result.Records = l.name, load.Books.Records
-	result.Faults, err = referee.Check(ctx, databaseURL, load.Books, l.prefill.Rows, c.terms)
-	return result, err
 }

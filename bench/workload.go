@@ -12,7 +12,8 @@ import (
 // question, the others are what it is compared with.
 type workload struct {
 	name, about string
-	quick       bool // answered by default
+	quick       bool     // answered by default
+	settings    []string // of Postgres, which then runs once more with them; none = as for all others
 	lines       []line
 }
 
@@ -28,7 +29,7 @@ type line struct {
 
 // ways are how a line runs and what is measured of it. The zero value is a process that drains a backlog.
 type ways struct {
-	args      []string      // more for onhand run
+	args      []string      // more for onhand run, whose relay is off unless relay says otherwise
 	members   int           // processes; 0 = 1
 	from      float64       // the share of records before which nothing counts; 0 = as usual
 	roundTrip time.Duration // to the database; 0 = as it is
@@ -38,7 +39,15 @@ type ways struct {
 	// An open loop: events come while they are applied. The rate is so many a second, or such a share of the peak.
 	rate  float64
 	share float64
+
+	// The outbox. Without relay nothing is published.
+	relay   bool
+	appends bool // the open loop is of messages that are appended to the outbox, not of events
+	mute    bool // the ledger is no outbox
 }
+
+// publishes says whether the line publishes a prepared outbox, and nothing else.
+func (l line) publishes() bool { return l.prefill.Messages > 0 }
 
 // open says whether events come while they are applied.
 func (w ways) open() bool { return w.rate > 0 || w.share > 0 }

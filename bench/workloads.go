@@ -21,6 +21,7 @@ func workloads(s sizes) []workload {
 		lines: []line{onhand(drainFactor*s.events, headline(), ways{drain: true})},
 	})
 	all = append(all, latencies(s)...)
+	all = append(all, outboxes(s)...)
 	return append(all, workload{
 		name: "wire", about: "what a batch takes on the wire to the database", quick: true,
 		lines: []line{

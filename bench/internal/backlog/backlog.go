@@ -51,6 +51,19 @@ func MakeTopic(ctx context.Context, brokers []string, topic string, partitions i
 	return errors.Join(err, sender.Close())
 }
 
+// DropTopic removes a topic and what is in it.
+func DropTopic(brokers []string, topic string) (err error) {
+	admin, err := sarama.NewClusterAdmin(brokers, kafkalog.Config("onhand-bench", patience))
+	if err != nil {
+		return fmt.Errorf("connect to Kafka: %w", err)
+	}
+	defer func() { err = errors.Join(err, admin.Close()) }()
+	if err := admin.DeleteTopic(topic); err != nil {
+		return fmt.Errorf("delete topic %s: %w", topic, err)
+	}
+	return nil
+}
+
 // Write makes the topic with that many records, and reads it back to know what must come out of it.
 func Write(ctx context.Context, brokers []string, topic string, records int, shape Shape) (b *Backlog, err error) {
 	generator, err := shape.Generator()

@@ -24,7 +24,7 @@ type sample struct {
 
 // Meter reads the figures of one contestant.
 type Meter struct {
-	Clients    []int // process ids
+	Clients    []int // process ids; their children count too
 	Postmaster int
 	Records    int64   // how many there are to do
 	From       float64 // the share of them before which nothing counts; default 0.1
@@ -77,22 +77,38 @@ func (m *Meter) read(ctx context.Context) (s sample, err error) {
 	if err := m.conn.QueryRow(ctx, walPosition).Scan(&s.wal); err != nil {
 		return s, fmt.Errorf("read the WAL's position: %w", err)
 	}
-	if s.postgres, err = familyTime(m.Postmaster); err != nil {
+	processes, err := takeCensus()
+	if err != nil {
 		return s, err
 	}
+	server, err := processes.family(m.Postmaster)
+	if err != nil {
+		return s, fmt.Errorf("read the use of Postgres: %w", err)
+	}
+	s.postgres = processes.time(server)
 	for _, pid := range m.Clients {
-		client, err := processUsage(pid)
+		client, err := processes.family(pid)
 		if err != nil {
+			return s, fmt.Errorf("read the use of a client: %w", err)
+		}
+		s.client += processes.time(client)
+		if err := m.notePeak(client); err != nil {
 			return s, err
 		}
-		s.client += client.own
+	}
+	return s, nil
+}
+
+// notePeak looks for the largest process of a client, whose own must be there.
+func (m *Meter) notePeak(client []int) error {
+	for i, pid := range client {
 		peak, err := peakMemory(pid)
-		if err != nil {
-			return s, err
+		if err != nil && i == 0 {
+			return err
 		}
 		m.peak = max(m.peak, peak)
 	}
-	return s, nil
+	return nil
 }
 
 // endsSoon waits a moment for the news that the client has ended: /proc has it earlier.

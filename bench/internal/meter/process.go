@@ -42,28 +42,49 @@ func processUsage(pid int) (usage, error) {
 	}, nil
 }
 
-// familyTime is the processor time of a process and its children, those that have ended included.
-func familyTime(pid int) (time.Duration, error) {
-	head, err := processUsage(pid)
-	if err != nil {
-		return 0, fmt.Errorf("read the use of process %d: %w", pid, err)
-	}
-	all := head.own + head.reaped
+// census is what /proc says about all processes, by their ids.
+type census map[int]usage
+
+func takeCensus() (census, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	c := make(census, len(entries))
 	for _, entry := range entries {
 		id, err := strconv.Atoi(entry.Name())
 		if err != nil {
 			continue
 		}
-		// One that has ended since is counted by its parent the next time.
-		if u, err := processUsage(id); err == nil && u.parent == pid {
-			all += u.own
+		if u, err := processUsage(id); err == nil { // else it has ended since
+			c[id] = u
 		}
 	}
-	return all, nil
+	return c, nil
+}
+
+// family is a process and its children.
+func (c census) family(pid int) (pids []int, err error) {
+	if _, alive := c[pid]; !alive {
+		return nil, fmt.Errorf("process %d has ended", pid)
+	}
+	pids = append(pids, pid)
+	for id, u := range c {
+		if u.parent == pid {
+			pids = append(pids, id)
+		}
+	}
+	return pids, nil
+}
+
+// time is the processor time of a process and its children, those that have ended included.
+func (c census) time(pids []int) time.Duration {
+	head := c[pids[0]]
+	all := head.own + head.reaped
+	for _, id := range pids[1:] {
+		all += c[id].own
+	}
+	return all
 }
 
 // errNoMemory says that a process has ended, and nobody has asked how.

@@ -98,7 +98,7 @@ func TestEventsLeaveWhenTheyAreDueAndTheirPlaceIsKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewProducer(testenv.Brokers(t), topic, generator)
+	p, err := NewProducer(testenv.Brokers(t), topic, generator, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

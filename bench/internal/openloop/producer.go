@@ -29,17 +29,20 @@ type Producer struct {
 	producer  sarama.AsyncProducer
 }
 
-// NewProducer connects. Close is the caller's duty.
-func NewProducer(brokers []string, topic string, generator *workload.Generator) (*Producer, error) {
-	producer, err := sarama.NewAsyncProducer(brokers, config())
+// NewProducer connects. linger is how long a record may wait for others that go with it; what it waits counts as latency
+// too. Close is the caller's duty.
+func NewProducer(
+	brokers []string, topic string, generator *workload.Generator, linger time.Duration,
+) (*Producer, error) {
+	producer, err := sarama.NewAsyncProducer(brokers, config(linger))
 	if err != nil {
 		return nil, fmt.Errorf("reach the brokers %v: %w", brokers, err)
 	}
 	return &Producer{topic: topic, generator: generator, producer: producer}, nil
 }
 
-// config is a careful producer's: acknowledged by all replicas, idempotent, and without waiting for company.
-func config() *sarama.Config {
+// config is a careful producer's: acknowledged by all replicas, and idempotent.
+func config(linger time.Duration) *sarama.Config {
 	c := sarama.NewConfig()
 	c.ClientID = "onhand-bench-producer"
 	c.Version = sarama.V3_6_0_0
@@ -48,6 +51,7 @@ func config() *sarama.Config {
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Net.MaxOpenRequests = 1
 	c.Producer.Return.Successes = true
+	c.Producer.Flush.Frequency = linger
 	c.Producer.Compression = sarama.CompressionLZ4
 	c.Producer.Partitioner = sarama.NewHashPartitioner // by key, so a SKU keeps its order
 	return c

@@ -68,10 +68,14 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 			"a ledger that does not add up", `update movements set delta = 6 where event_id = 'e1'`, everything,
 			"1 rows of stock that are not the sum of their movements",
 		},
-		{"a lost message", `update movements set message_id = null where message_id = 1`, everything, "1 outgoing messages, not 2"},
 		{
-			"a message too many", `insert into outbox_messages (id, topic, event_id, payload) values (3, 'o', 'e1', '')`,
-			everything, "3 outgoing messages, not 2",
+			"a lost message", `update movements set message_id = null where message_id = 1`, everything,
+			"1 outgoing messages, not 2",
+		},
+		{
+			"a message too many",
+			`insert into outbox_messages (id, slot, topic, event_id, payload) values (3, 0, 'o', 'e1', '')`, everything,
+			"3 outgoing messages, not 2",
 		},
 		{
 			"an effect of a duplicate", `update offsets set applied = 3, duplicate = 1`, everything,

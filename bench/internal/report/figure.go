@@ -3,6 +3,9 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
+
+	"onhand/bench/internal/openloop"
 )
 
 // figure is something that is measured.
@@ -24,6 +27,7 @@ const (
 	lastToFirst = "last_to_first"
 	p50         = "p50_ms"
 	p99         = "p99_ms"
+	caughtUp    = "caught_up_seconds"
 	tripsABatch = "round_trips_per_batch"
 	mebibyte    = 1 << 20
 )
@@ -49,6 +53,14 @@ var figures = []figure{
 	{p99, "p99 ms", 1, 1, latency(func(r Result) float64 { return r.Latency.P99 })},
 	{"max_ms", "max ms", 1, 1, latency(func(r Result) float64 { return r.Latency.Max })},
 	{"gap_ms", "gap ms", 1, 1, latency(func(r Result) float64 { return r.Latency.Gap })},
+	{"whole_p50_ms", "due p50 ms", 1, 1, whole(func(l *openloop.Latency) float64 { return l.P50 })},
+	{"whole_p99_ms", "due p99 ms", 1, 1, whole(func(l *openloop.Latency) float64 { return l.P99 })},
+	{"behind_messages", "behind", 0, 1, func(r Result) (float64, bool) {
+		return value(r.Behind != nil, func() float64 { return float64(r.Behind.Messages) })
+	}},
+	{caughtUp, "caught up s", 2, 1, func(r Result) (float64, bool) {
+		return value(r.Behind != nil, func() float64 { return r.Behind.Seconds })
+	}},
 	{"records_per_batch", "records/batch", 0, 1, batches(func(r Result) float64 {
 		return float64(r.Records) / float64(max(r.Batches.Commits, 1))
 	})},
@@ -74,8 +86,17 @@ func latency(get func(Result) float64) func(Result) (float64, bool) {
 	return func(r Result) (float64, bool) { return value(r.Latency != nil, func() float64 { return get(r) }) }
 }
 
+func whole(get func(*openloop.Latency) float64) func(Result) (float64, bool) {
+	return func(r Result) (float64, bool) { return value(r.Whole != nil, func() float64 { return get(r.Whole) }) }
+}
+
 func batches(get func(Result) float64) func(Result) (float64, bool) {
 	return func(r Result) (float64, bool) { return value(r.Batches != nil, func() float64 { return get(r) }) }
+}
+
+// figureNamed returns that one, which exists.
+func figureNamed(name string) figure {
+	return figures[slices.IndexFunc(figures, func(f figure) bool { return f.name == name })]
 }
 
 // Brief is the one figure that says most.
@@ -85,6 +106,9 @@ func (r Result) Brief() string {
 		return fmt.Sprintf("p50 %.1f ms, p99 %.1f ms", r.Latency.P50, r.Latency.P99)
 	case r.Batches != nil:
 		return fmt.Sprintf("%.2f round trips a batch", r.Batches.Trips)
+	case r.Reading != nil && r.Behind != nil:
+		return fmt.Sprintf("%.0f records/s, then %d messages behind, caught up after %.2f s", r.PerSecond,
+			r.Behind.Messages, r.Behind.Seconds)
 	case r.Reading != nil:
 		return fmt.Sprintf("%.0f records/s", r.PerSecond)
 	}

@@ -22,11 +22,19 @@ type Result struct {
 	*meter.Reading
 	Drain   *meter.Drain      `json:"drain,omitempty"`
 	Latency *openloop.Latency `json:"latency,omitempty"`
+	Whole   *openloop.Latency `json:"whole_latency,omitempty"` // of a message, from when it was due
+	Behind  *Behind           `json:"behind,omitempty"`
 	Batches *network.Batches  `json:"batches,omitempty"`
 
 	Statements []servers.Statement `json:"statements,omitempty"` // the dearest first
 
 	Faults []string `json:"faults"` // what is wrong with the rows it left; empty = nothing
+}
+
+// Behind is how far the relay was from what was committed when the inbox had finished.
+type Behind struct {
+	Messages int64   `json:"messages"`
+	Seconds  float64 `json:"seconds"` // until it had caught up
 }
 
 // Conditions are what the figures depend on.

@@ -61,20 +61,22 @@ func newLine(h Heading, of, onhand []Result) Line {
 			l.Figures[f.name] = spread(values)
 		}
 	}
-	if ratios := ratios(onhand, of); len(ratios) > 0 {
+	if ratios := ratios(onhand, of, figureNamed(rate)); len(ratios) > 0 {
 		ratio := spread(ratios)
 		l.OnhandRatio = &ratio
 	}
 	return l
 }
 
-// ratios are the rates of some runs divided by those of others, within each round.
-func ratios(above, below []Result) []float64 {
+// ratios are a figure of some runs divided by that of others, within each round.
+func ratios(above, below []Result, f figure) []float64 {
 	var all []float64
 	for _, a := range above {
 		for _, b := range below {
-			if a.Round == b.Round && a.Reading != nil && b.Reading != nil {
-				all = append(all, a.PerSecond/b.PerSecond)
+			over, known := f.of(a)
+			under, knownToo := f.of(b)
+			if a.Round == b.Round && known && knownToo {
+				all = append(all, over/under)
 			}
 		}
 	}

@@ -23,11 +23,12 @@ type Target struct {
 	decimals int
 }
 
-// goal says where a target's figure is found: onhand's rate against another line's, or a figure of onhand's own.
+// goal says where a target's figure is found: in the workload, a figure of onhand's, or that figure divided by another
+// line's.
 type goal struct {
 	Target
 	workload string
-	against  string
+	against  string // empty = nobody
 	figure   string
 	scale    float64 // what Measured is divided by
 }
@@ -35,7 +36,7 @@ type goal struct {
 func atLeast(figure, workload, against string, must, aim float64) goal {
 	return goal{
 		Target:   Target{Figure: figure, Must: must, Aim: aim, Unit: "x", decimals: 2},
-		workload: workload, against: against, scale: 1,
+		workload: workload, against: against, figure: rate, scale: 1,
 	}
 }
 
@@ -54,10 +55,12 @@ func (g goal) with(decimals int, scale float64) goal {
 // Reference is the line that others than the headline's compare onhand with: onhand on the headline's events.
 const Reference = "headline"
 
-// goals are what the issue of the benchmark asks for, in its order.
+// goals are what the issues ask for, in their order.
 func goals() []goal {
 	drain := atLeast("drain: last million against first", "drain", "", 0.9, 1)
 	drain.figure = lastToFirst
+	wal := atMost("WAL against a ledger that is no outbox", "outbox-wal", walBytes, "x", 1.25, 1.15).with(2, 1)
+	wal.against = NoOutbox
 	return []goal{
 		atLeast("headline against floor", "headline", Floor, 0.55, 0.70),
 		atLeast("headline against textbook", "headline", "textbook", 25, 40).with(1, 1),
@@ -88,11 +91,20 @@ func goals() []goal {
 		atMost("latency p99 at 50 % of the peak", "latency-50", p99, "ms", 100, 50).with(1, 1),
 		atMost("latency p99 at 80 % of the peak", "latency-80", p99, "ms", 250, 100).with(1, 1),
 		atMost("round trips a batch", "wire", tripsABatch, "", 2, 2).with(1, 1),
+		atLeast("relay alone against producer", "relay-alone", "producer", 0.5, 0.7),
+		atLeast("inbox, relay on against off", "relay-on", Reference, 0.75, 0.9),
+		atMost("relay caught up after the inbox", "relay-on", caughtUp, "s", 1, 0.2).with(2, 1),
+		atMost("commit to reader p50 at 500/s", "relay-latency", p50, "ms", 25, 10).with(1, 1),
+		atMost("commit to reader p99 at 500/s", "relay-latency", p99, "ms", 100, 40).with(1, 1),
+		wal,
 	}
 }
 
 // EmptyInbox is the line of the growth workloads with nothing in the inbox beforehand.
 const EmptyInbox = "empty inbox"
+
+// NoOutbox is the line whose ledger is no outbox.
+const NoOutbox = "no outbox"
 
 // judge compares the goals with what was measured.
 func judge(workloads []Workload) []Target {
@@ -114,14 +126,13 @@ func judge(workloads []Workload) []Target {
 
 // values are the goal's figure, one a round.
 func (g goal) values(w Workload) []float64 {
-	all := withBestFloor(w.Results)
+	all, f := withBestFloor(w.Results), figureNamed(g.figure)
 	if g.against != "" {
-		return ratios(named(all, Onhand), named(all, g.against))
+		return ratios(named(all, Onhand), named(all, g.against), f)
 	}
-	i := slices.IndexFunc(figures, func(f figure) bool { return f.name == g.figure })
 	var values []float64
 	for _, r := range named(all, Onhand) {
-		if v, known := figures[i].of(r); known {
+		if v, known := f.of(r); known {
 			values = append(values, v/g.scale)
 		}
 	}

@@ -17,13 +17,13 @@ const schema = "onhand"
 const dropTimeout = time.Minute
 
 // FreshDatabase makes a database with the product's tables and returns its URL, whose search_path leads to them. They
-// are empty but for the inbox, which is filled as told. A checkpoint comes last, so that each contestant starts with as
+// are empty but for what is filled as told. A checkpoint comes last, so that each contestant starts with as
 // much room before the next one. drop takes the database away, and whoever is still connected to it.
 func (s *Servers) FreshDatabase(
 	ctx context.Context, name string, filled Prefill,
 ) (databaseURL string, drop func() error, err error) {
 	source := ""
-	if filled.Rows > 0 {
+	if !filled.empty() {
 		if source, err = s.template(ctx, filled); err != nil {
 			return "", nil, err
 		}

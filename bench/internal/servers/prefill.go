@@ -10,11 +10,14 @@ import (
 // PrefillTopic is where rows of a filled inbox say that they come from; no contestant reads it.
 const PrefillTopic = "prefill"
 
-// Prefill says what is in the inbox before anybody starts.
+// Prefill says what is in the inbox and in the outbox before anybody starts.
 type Prefill struct {
 	Rows      int  `json:"rows"`
 	RandomIDs bool `json:"random_ids"` // UUIDv4; else UUIDv7, all of them older than whatever comes
+	Messages  int  `json:"messages"`   // that wait in the outbox; the stock that they tell of is not there
 }
+
+func (p Prefill) empty() bool { return p.Rows == 0 && p.Messages == 0 }
 
 // The columns of an inbox row are named here and by whoever writes the others. A row is as long as the workload's, and
 // they are inserted in the order in which they would have come: by time, or, with random ids, all over the index.
@@ -34,7 +37,7 @@ from generate_series(1, $1::bigint) as n,
 
 // template returns a database to be copied, which is filled the first time that it is asked for.
 func (s *Servers) template(ctx context.Context, p Prefill) (string, error) {
-	name := fmt.Sprintf("bench_inbox_%d_%t", p.Rows, p.RandomIDs)
+	name := fmt.Sprintf("bench_filled_%d_%t_%d", p.Rows, p.RandomIDs, p.Messages)
 	if s.filled[name] {
 		return name, nil
 	}
@@ -42,8 +45,8 @@ func (s *Servers) template(ctx context.Context, p Prefill) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := fill(ctx, databaseURL, p); err != nil {
-		return "", fmt.Errorf("fill the inbox: %w", err)
+	if err := Fill(ctx, databaseURL, p); err != nil {
+		return "", fmt.Errorf("fill a database: %w", err)
 	}
 	if s.filled == nil {
 		s.filled = make(map[string]bool)
@@ -52,16 +55,24 @@ func (s *Servers) template(ctx context.Context, p Prefill) (string, error) {
 	return name, nil
 }
 
-func fill(ctx context.Context, databaseURL string, p Prefill) error {
+// Fill puts into an empty database what p says.
+func Fill(ctx context.Context, databaseURL string, p Prefill) error {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return err
 	}
 	// A database that somebody is connected to cannot be copied.
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, fillInbox, p.Rows, p.RandomIDs); err != nil {
-		return err
+	if p.Rows > 0 {
+		if _, err := conn.Exec(ctx, fillInbox, p.Rows, p.RandomIDs); err != nil {
+			return err
+		}
+		if _, err = conn.Exec(ctx, "vacuum (analyze, freeze) inbox"); err != nil {
+			return err
+		}
 	}
-	_, err = conn.Exec(ctx, "vacuum (analyze, freeze) inbox")
-	return err
+	if p.Messages > 0 {
+		return fillMessages(ctx, conn, p.Messages)
+	}
+	return nil
 }

@@ -20,7 +20,7 @@ const idsInOrder = `select event_id from inbox where outcome = 'applied' and top
 func filled(t *testing.T, random bool) []string {
 	t.Helper()
 	url := testenv.Database(t)
-	if err := fill(t.Context(), url, Prefill{Rows: 1000, RandomIDs: random}); err != nil {
+	if err := Fill(t.Context(), url, Prefill{Rows: 1000, RandomIDs: random}); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := pgx.Connect(t.Context(), url)

@@ -29,19 +29,20 @@ type Servers struct {
 	URL     string   // of Postgres's own database, with no schema
 
 	kafka, postgres string          // folders
-	filled          map[string]bool // databases with a filled inbox, by name
+	filled          map[string]bool // databases to be copied, by name
 }
 
-// Start starts both. They end, at the latest, with this process, however it ends.
-func Start(ctx context.Context, root string) (*Servers, error) {
+// Start starts both, Postgres with more settings than its usual ones. They end, at the latest, with this process,
+// however it ends.
+func Start(ctx context.Context, root string, settings ...string) (*Servers, error) {
 	s := &Servers{Root: root}
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, settings); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-func (s *Servers) start(ctx context.Context) (err error) {
+func (s *Servers) start(ctx context.Context, settings []string) (err error) {
 	if s.kafka, err = folder("kafka"); err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func (s *Servers) start(ctx context.Context) (err error) {
 	}
 	s.Brokers = []string{address}
 	args := append([]string{"start", s.postgres}, owner...)
-	for _, setting := range slices.Concat(durable, observed) {
+	for _, setting := range slices.Concat(durable, observed, settings) {
 		args = append(args, "--set", setting)
 	}
 	s.URL, err = s.script(ctx, "postgres", args...)
@@ -89,9 +90,14 @@ func (s *Servers) Stop() error {
 }
 
 func (s *Servers) script(ctx context.Context, name string, args ...string) (string, error) {
+	return Script(ctx, s.Root, name, args...)
+}
+
+// Script runs one of the project's scripts and returns what it printed.
+func Script(ctx context.Context, root, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Root, "scripts", name), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", name), args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()
