@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onhand/inbox"
+	"onhand/internal/testenv"
 )
 
 // signups reads records such as `s-17 ada@example.com`: an id and an address.
@@ -36,7 +37,7 @@ func welcome(ctx context.Context, tx inbox.Tx, e inbox.Event) error {
 // Accounts from sign-ups, each exactly once, whatever is sent twice and whoever crashes. The handler knows nothing of
 // Kafka, of positions or of duplicates.
 func Example() {
-	brokers, databaseURL, topic, done := exampleServers()
+	brokers, databaseURL, topic, done := testenv.ForExample()
 	defer done()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

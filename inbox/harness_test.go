@@ -199,27 +199,7 @@ func (w *world) start(cfg Config) (c *Consumer, stop func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				w.t.Errorf("run: %v", err)
-			}
-		case <-time.After(patience):
-			w.t.Error("the consumer does not stop")
-		}
-	}
-	w.t.Cleanup(stop)
-	return c, stop
+	return c, testenv.Background(w.t, patience, "the consumer", c.Run)
 }
 
 // eventually waits until condition holds.
@@ -230,16 +210,7 @@ func (w *world) eventually(what string, condition func() bool) {
 
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("gave up waiting: %s", what)
-		case <-tick.C:
-		}
-	}
+	testenv.Eventually(t, patience, what, condition)
 }
 
 // next is the stored position of a partition of w's topic; -1 = none.

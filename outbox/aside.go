@@ -31,9 +31,8 @@ const maxRetried = 2000
 // asides is the leader's picture of outbox_aside. Only the leader adds rows; operators change their state, which it
 // looks for every second. A message that is set aside is not sent when it is read; it leaves by a retry only.
 type asides struct {
-	keepOrder bool
-	ids       map[int64]bool // of rows that are not passed yet, and would be read again
-	keys      map[asideKey]heldKey
+	ids  map[int64]bool // of rows that are not passed yet, and would be read again
+	keys map[asideKey]heldKey
 }
 
 // heldKey is a key of messages that are set aside.
@@ -55,7 +54,7 @@ where key is not null and state <> 'dropped' order by topic, key, id desc`
 
 // loadAsides reads the picture; after is the position.
 func loadAsides(ctx context.Context, db querier, after int64, keepOrder bool) (*asides, error) {
-	a := &asides{keepOrder: keepOrder, ids: make(map[int64]bool), keys: make(map[asideKey]heldKey)}
+	a := &asides{ids: make(map[int64]bool), keys: make(map[asideKey]heldKey)}
 	q := &pgx.Batch{}
 	q.Queue(selectAsideIDs, after).Query(func(rows pgx.Rows) error {
 		var id int64
@@ -160,12 +159,13 @@ delete from outbox_aside
 where state = 'retry' and turn <= (select done_turn from outbox_relay)
    or state = 'dropped' and id <= (select done from outbox_relay)`
 
-// What waited behind a message that is gone follows it. An operator's decision may have come while the relay set
-// another one aside behind it.
-const promote = `
-update outbox_aside a set state = 'retry'
-where a.state = 'waiting' and a.reason = 'behind_another' and not exists (
-  select from outbox_aside h where h.topic = a.topic and h.key = a.key and h.id < a.id and h.state = 'waiting')`
+// What waits behind another is sent again once nothing that was refused itself waits before it. It is asked at each
+// turn too, because an operator's decision may come while the relay sets another message aside behind the one decided.
+const freeFollowers = `
+update outbox_aside b set state = 'retry', turn = null
+where b.state = 'waiting' and b.reason = 'behind_another' and not exists (
+  select from outbox_aside h
+  where h.topic = b.topic and h.key = b.key and h.id < b.id and h.state = 'waiting' and h.reason <> 'behind_another')`
 
 // A turn that was not done is not to be taken for the one that gets its number next.
 const forgetTurns = `update outbox_aside set turn = null where turn is not null`
@@ -174,7 +174,7 @@ const forgetTurns = `update outbox_aside set turn = null where turn is not null`
 func settleAsides(ctx context.Context, pool *pgxpool.Pool, atStart bool) error {
 	q := &pgx.Batch{}
 	q.Queue(deleteSettled)
-	q.Queue(promote)
+	q.Queue(freeFollowers)
 	if atStart {
 		q.Queue(forgetTurns)
 	}
@@ -216,16 +216,14 @@ func refusedTopics(ctx context.Context, db querier) ([]*outgoing, error) {
 }
 
 const retryTopic = `
-update outbox_aside set state = 'retry'
-where topic = $1 and state = 'waiting' and (reason = 'topic_refused'
-  or reason = 'behind_another' and not exists (
-    select from outbox_aside h
-    where h.topic = outbox_aside.topic and h.key = outbox_aside.key and h.id < outbox_aside.id
-      and h.state = 'waiting' and h.reason = 'message_refused'))`
+update outbox_aside set state = 'retry' where topic = $1 and state = 'waiting' and reason = 'topic_refused'`
 
-// retryAll has everything sent again that was set aside because of its topic.
+// retryAll has everything sent again that was set aside because of its topic, and what waits behind that.
 func retryAll(ctx context.Context, pool *pgxpool.Pool, topic string) error {
-	if _, err := pool.Exec(ctx, retryTopic, topic); err != nil {
+	q := &pgx.Batch{}
+	q.Queue(retryTopic, topic)
+	q.Queue(freeFollowers)
+	if err := pool.SendBatch(ctx, q).Close(); err != nil {
 		return fmt.Errorf("send the messages of topic %s again: %w", topic, err)
 	}
 	return nil

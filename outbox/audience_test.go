@@ -69,13 +69,9 @@ func (a *audience) listen(ctx context.Context, topic string) (err error) {
 	if err != nil {
 		return err
 	}
-	partitions, err := a.client.Partitions(topic)
+	tps, err := reader.Partitions(topic)
 	if err != nil {
 		return err
-	}
-	tps := make([]kafkalog.TopicPartition, len(partitions))
-	for i, p := range partitions {
-		tps[i] = kafkalog.TopicPartition{Topic: topic, Partition: p}
 	}
 	ranges, err := reader.Ranges(ctx, tps)
 	if err != nil {

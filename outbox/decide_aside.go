@@ -111,13 +111,6 @@ const (
 	selectExamples = `select ` + asideColumns + ` from outbox_aside where id = any($1::bigint[]) order by id limit $2`
 
 	setState = `update outbox_aside set state = $2, turn = null where id = any($1::bigint[])`
-
-	// What waits behind another is sent again once nothing that was refused itself waits before it.
-	freeFollowers = `
-update outbox_aside b set state = 'retry', turn = null
-where b.state = 'waiting' and b.reason = 'behind_another' and not exists (
-  select from outbox_aside h
-  where h.topic = b.topic and h.key = b.key and h.id < b.id and h.state = 'waiting' and h.reason <> 'behind_another')`
 )
 
 // decideAll gives the messages a new state. The relay looks for decisions every second.

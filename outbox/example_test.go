@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"onhand/internal/testenv"
 	"onhand/outbox"
 )
 
@@ -49,7 +50,7 @@ func (o orders) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Orders that come in over HTTP and leave to Kafka, each exactly once. One that is refused leaves no trace.
 func Example() {
-	brokers, databaseURL, topic, done := exampleServers()
+	brokers, databaseURL, topic, done := testenv.ForExample()
 	defer done()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

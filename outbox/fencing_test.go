@@ -1,13 +1,14 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"onhand/internal/testenv"
 )
 
 func TestARelayThatWasFrozenWhileAnotherTookOverPublishesNothingTwice(t *testing.T) {
@@ -71,12 +72,12 @@ func TestARelayFrozenPastItsTransactionsTimeoutGoesOnByItself(t *testing.T) {
 }
 
 // sessions counts in a relay's log how often it has begun to lead.
-type sessions struct{ output *lockedBuffer }
+type sessions struct{ output *testenv.Buffer }
 
 func (s sessions) count() int { return strings.Count(s.output.String(), "publishing messages") }
 
 func watched(cfg Config) (Config, sessions) {
-	s := sessions{&lockedBuffer{b: bytes.Buffer{}}}
+	s := sessions{&testenv.Buffer{}}
 	cfg.Log = zerolog.New(s.output)
 	return cfg, s
 }

@@ -181,26 +181,16 @@ func testLog(t *testing.T, member string) zerolog.Logger {
 // start runs a relay until the test ends or stop is called; stop waits for its end.
 func (w *world) start(cfg Config) (r *Relay, stop func()) {
 	w.t.Helper()
+	return startRelay(w.t, cfg)
+}
+
+func startRelay(t *testing.T, cfg Config) (r *Relay, stop func()) {
+	t.Helper()
 	r, err := NewRelay(cfg)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				w.t.Errorf("run: %v", err)
-			}
-		case <-time.After(patience):
-			w.t.Error("the relay does not stop")
-		}
-	})
-	w.t.Cleanup(stop)
-	return r, stop
+	return r, testenv.Background(t, patience, "the relay", r.Run)
 }
 
 func (w *world) eventually(what string, condition func() bool) {

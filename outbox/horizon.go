@@ -37,14 +37,15 @@ const (
 // The statements stand in this order for a reason: an id that is drawn after lastDrawn was read is above it, and a
 // transaction that drew one before has an id of its own that is below ours.
 func (h *horizon) look(ctx context.Context, q querier) error {
-	var last, xid, running int64
-	if err := q.QueryRow(ctx, lastDrawn, blockSize-1).Scan(&last); err != nil {
-		return fmt.Errorf("read the last id that was drawn: %w", err)
+	last, err := drawn(ctx, q)
+	if err != nil {
+		return err
 	}
 	newest := h.safe
 	if n := len(h.samples); n > 0 {
 		newest = h.samples[n-1].last
 	}
+	var xid, running int64
 	b := &pgx.Batch{}
 	if last > newest {
 		b.Queue(ownXID).QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
@@ -63,6 +64,14 @@ func (h *horizon) look(ctx context.Context, q querier) error {
 	}
 	h.advance(uint64(running))
 	return nil
+}
+
+// drawn is the highest id that was drawn, or may have been: all of a block.
+func drawn(ctx context.Context, q querier) (last int64, err error) {
+	if err := q.QueryRow(ctx, lastDrawn, blockSize-1).Scan(&last); err != nil {
+		return 0, fmt.Errorf("read the last id that was drawn: %w", err)
+	}
+	return last, nil
 }
 
 func (h *horizon) note(s sample) {
@@ -89,40 +98,6 @@ func (h *horizon) waiting() (s sample, ok bool) {
 		return sample{}, false
 	}
 	return h.samples[0], true
-}
-
-// culprit names the oldest transaction below $1 that runs or is prepared.
-const culprit = `
-select what from (
-  select age(backend_xid) as age, format('transaction of process %s (%s) in database %s, open since %s, %s: %s', pid,
-           coalesce(nullif(application_name, ''), 'no name'), coalesce(datname, '-'),
-           to_char(xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(state, 'unknown'),
-           left(regexp_replace(query, '\s+', ' ', 'g'), 200)) as what
-  from pg_stat_activity
-  where backend_xid is not null and pid <> pg_backend_pid()
-  union all
-  select age(transaction), format('prepared transaction %s in database %s, since %s: commit or roll it back', gid,
-           database, to_char(prepared at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-  from pg_prepared_xacts
-) t
-where age >= age(($1::bigint & 4294967295)::text::xid)
-order by age desc
-limit 1`
-
-// blocker says which transaction holds s up.
-func (s sample) blocker(ctx context.Context, q querier) (string, error) {
-	rows, err := q.Query(ctx, culprit, int64(s.xid))
-	if err != nil {
-		return "", fmt.Errorf("ask who holds messages up: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return "", fmt.Errorf("ask who holds messages up: %w", err)
-	}
-	if len(names) == 0 {
-		return "a transaction that this role may not see (grant pg_read_all_stats), or that has just ended", nil
-	}
-	return names[0], nil
 }
 
 // querier is a connection or a pool.

@@ -31,13 +31,13 @@ func newOutside(t *testing.T, client sarama.Client, topic string) *outside {
 	if err != nil {
 		t.Fatal(err)
 	}
-	partitions, err := client.Partitions(topic)
+	tps, err := reader.Partitions(topic)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := &outside{reader: reader, next: make(map[kafkalog.TopicPartition]int64)}
-	for _, p := range partitions {
-		o.next[kafkalog.TopicPartition{Topic: topic, Partition: p}] = 0
+	for _, tp := range tps {
+		o.next[tp] = 0
 	}
 	return o
 }

@@ -1,7 +1,6 @@
 package outbox
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"onhand/internal/child"
+
+	"onhand/internal/testenv"
 )
 
 // ordersVariable makes a process of this test binary a relay; it holds its orders.
@@ -106,7 +107,7 @@ type process struct {
 	*child.Process
 	w      *world
 	member string
-	output *lockedBuffer
+	output *testenv.Buffer
 }
 
 // orders are those of a relay of w to which nothing happens.
@@ -129,7 +130,7 @@ func (w *world) spawn(o orders) *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p := &process{w: w, member: o.Member, output: &lockedBuffer{}}
+	p := &process{w: w, member: o.Member, output: &testenv.Buffer{}}
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
 	cmd.Stderr = p.output
@@ -139,7 +140,7 @@ func (w *world) spawn(o orders) *process {
 	w.t.Cleanup(func() {
 		p.kill()
 		if w.t.Failed() {
-			w.t.Logf("relay %s said:\n%s", o.Member, p.output.tail(60))
+			w.t.Logf("relay %s said:\n%s", o.Member, tail(p.output.String(), 60))
 		}
 	})
 	return p
@@ -184,27 +185,9 @@ func (p *process) awaitStep() {
 
 func (p *process) said(what string) bool { return strings.Contains(p.output.String(), what) }
 
-// lockedBuffer can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// tail is the last lines.
-func (l *lockedBuffer) tail(lines int) string {
-	all := strings.SplitAfter(l.String(), "\n")
+// tail is the last lines of text.
+func tail(text string, lines int) string {
+	all := strings.SplitAfter(text, "\n")
 	if len(all) <= lines {
 		return strings.Join(all, "")
 	}

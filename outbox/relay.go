@@ -146,7 +146,7 @@ func (r *Relay) setState(s State) {
 	r.state = s
 }
 
-// The pauses between attempts: to get the lease, and after a session that failed, when they double up to the second.
+// The pauses between attempts: to get the lease, and after a session that failed, when they double up to maxPause.
 const (
 	leasePause    = time.Second
 	sessionPause  = 100 * time.Millisecond

@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"os"
 	"slices"
 	"testing"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/rs/zerolog"
 
 	"onhand/internal/testenv"
 )
@@ -63,44 +61,17 @@ func openPool(t *testing.T, url string) *pgxpool.Pool {
 
 // config is a relay of w's outbox that is quick to notice things.
 func (w *scene) config() Config {
-	log := zerolog.Nop()
-	if os.Getenv("ONHAND_TEST_LOG") != "" {
-		log = zerolog.New(os.Stderr).With().Timestamp().Str("test", w.t.Name()).Logger()
-	}
 	return Config{
 		Brokers: w.brokers, Pool: w.pool, Installation: w.install, PositionTopic: w.position, Member: w.t.Name(),
-		TransactionTimeout: 6 * time.Second, LeaseTime: 2 * time.Second, RefuseAfter: time.Second, Log: log,
+		TransactionTimeout: 6 * time.Second, LeaseTime: 2 * time.Second, RefuseAfter: time.Second,
+		Log: testLog(w.t, w.t.Name()),
 	}
 }
 
 // start runs a relay until the test ends or stop is called; stop waits for its end.
 func (w *scene) start(cfg Config) (r *Relay, stop func()) {
 	w.t.Helper()
-	r, err := NewRelay(cfg)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				w.t.Errorf("run: %v", err)
-			}
-		case <-time.After(patience):
-			w.t.Error("the relay does not stop")
-		}
-	}
-	w.t.Cleanup(stop)
-	return r, stop
+	return startRelay(w.t, cfg)
 }
 
 // append writes ms in a transaction of their own.

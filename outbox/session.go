@@ -81,7 +81,12 @@ const peekWithin = 500 * time.Millisecond
 // peek is compare as far as it goes without fencing anybody. A transaction that a dead relay left open may hide the
 // answer; it is ended by opening the producer.
 func (s *session) peek(ctx context.Context, found row) (halted bool, err error) {
-	kafka, err := s.kafkaPosition(ctx, found, peekWithin)
+	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
+	if err != nil {
+		return false, fmt.Errorf("connect to Kafka: %w", err)
+	}
+	defer func() { _ = client.Close() }()
+	kafka, err := s.kafkaPosition(ctx, client, found, peekWithin)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return false, nil
 	}
@@ -113,7 +118,7 @@ func (s *session) haltFor(ctx context.Context, f finding) error {
 // compare decides on what Kafka and the database say, and halts the outbox if they contradict each other. Else it
 // settles where to go on. The producer is open, so nobody changes Kafka's answer any more.
 func (s *session) compare(ctx context.Context, found row) (halted bool, err error) {
-	kafka, err := s.kafkaPosition(ctx, found, 2*s.cfg.TransactionTimeout)
+	kafka, err := s.kafkaPosition(ctx, s.producer.client, found, 2*s.cfg.TransactionTimeout)
 	if err != nil {
 		return false, err
 	}
@@ -144,12 +149,9 @@ func closedIntent() <-chan error {
 
 // kafkaPosition asks Kafka how far messages have left; nil = it does not know. It waits, so long at most, for a
 // transaction that is about to change the answer.
-func (s *session) kafkaPosition(ctx context.Context, found row, within time.Duration) (*place, error) {
-	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
-	if err != nil {
-		return nil, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer func() { _ = client.Close() }()
+func (s *session) kafkaPosition(
+	ctx context.Context, client sarama.Client, found row, within time.Duration,
+) (*place, error) {
 	reader, err := kafkalog.NewReader(client)
 	if err != nil {
 		return nil, err

@@ -39,9 +39,9 @@ type beginner interface {
 }
 
 func sweepOnce(ctx context.Context, db beginner) error {
-	var last int64
-	if err := db.QueryRow(ctx, lastDrawn, blockSize-1).Scan(&last); err != nil {
-		return fmt.Errorf("read the last id that was drawn: %w", err)
+	last, err := drawn(ctx, db)
+	if err != nil {
+		return err
 	}
 	for slot, table := range partitions {
 		if int16(slot) == slotOf(last) {

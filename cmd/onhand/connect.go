@@ -53,14 +53,5 @@ func newPool(ctx context.Context, cfg *pgxpool.Config, name string, connections 
 
 // openKafka connects a command to the brokers. The client is the caller's to close.
 func openKafka(brokers []string) (sarama.Client, *kafkalog.Reader, error) {
-	client, err := sarama.NewClient(brokers, kafkalog.Config("onhand-command", commandTimeout))
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	reader, err := kafkalog.NewReader(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, nil, err
-	}
-	return client, reader, nil
+	return kafkalog.Connect(brokers, "onhand-command", commandTimeout)
 }

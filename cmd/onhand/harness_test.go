@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -70,7 +69,7 @@ type service struct {
 	interrupt context.CancelFunc
 	done      chan struct{}
 	status    int
-	output    lockedBuffer
+	output    testenv.Buffer
 }
 
 // start begins `onhand run` and ends it in order with the test at the latest.
@@ -122,24 +121,6 @@ func (s *service) address(t *testing.T) (address string) {
 		return address != ""
 	})
 	return address
-}
-
-// lockedBuffer can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // connect opens a pool on a test schema, to put things there and look at them.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -145,23 +143,9 @@ func newRelay(
 	})
 }
 
-// connectMember connects to Kafka beside the consumer's own client, to learn whom the group belongs to.
-func connectMember(cfg Config) (sarama.Client, *kafkalog.Reader, error) {
-	client, err := sarama.NewClient(cfg.Brokers, kafkalog.Config(cfg.Member, cfg.SessionTimeout))
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	reader, err := kafkalog.NewReader(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, nil, err
-	}
-	return client, reader, nil
-}
-
 // kafkaSide is what Kafka says about itself and the group.
 func kafkaSide(ctx context.Context, cfg Config) (installation.Kafka, error) {
-	client, reader, err := connectMember(cfg)
+	client, reader, err := kafkalog.Connect(cfg.Brokers, cfg.Member, cfg.SessionTimeout)
 	if err != nil {
 		return installation.Kafka{}, err
 	}

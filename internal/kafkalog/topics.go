@@ -55,6 +55,19 @@ func (r *Reader) Topics(ctx context.Context, names []string) (map[string]Topic, 
 	return topics, errors.Join(errs...)
 }
 
+// Partitions are topic's partitions as the client knows them, ascending.
+func (r *Reader) Partitions(topic string) ([]TopicPartition, error) {
+	partitions, err := r.client.Partitions(topic)
+	if err != nil {
+		return nil, fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	tps := make([]TopicPartition, len(partitions))
+	for i, p := range partitions {
+		tps[i] = TopicPartition{Topic: topic, Partition: p}
+	}
+	return tps, nil
+}
+
 func describe(t *sarama.TopicMetadata) Topic {
 	topic := Topic{Name: t.Name, ID: uuid.UUID(t.Uuid), Partitions: make([]int32, 0, len(t.Partitions))}
 	for _, p := range t.Partitions {

@@ -101,26 +101,21 @@ func Read(ctx context.Context, brokers []string, topic string) (*Backlog, error)
 
 // fold reads the topic from its beginning to its end.
 func fold(ctx context.Context, brokers []string, topic string) (*Books, error) {
-	client, err := sarama.NewClient(brokers, kafkalog.Config("onhand-bench", patience))
-	if err != nil {
-		return nil, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer func() { _ = client.Close() }()
-	reader, err := kafkalog.NewReader(client)
+	client, reader, err := kafkalog.Connect(brokers, "onhand-bench", patience)
 	if err != nil {
 		return nil, err
 	}
-	partitions, err := client.Partitions(topic)
+	defer func() { _ = client.Close() }()
+	partitions, err := reader.Partitions(topic)
 	if err != nil {
-		return nil, fmt.Errorf("look up topic %s: %w", topic, err)
+		return nil, err
 	}
 	books := newBooks()
-	for _, p := range partitions {
-		end, err := client.GetOffset(topic, p, sarama.OffsetNewest)
+	for _, at := range partitions {
+		end, err := client.GetOffset(topic, at.Partition, sarama.OffsetNewest)
 		if err != nil {
-			return nil, fmt.Errorf("find the end of %s/%d: %w", topic, p, err)
+			return nil, fmt.Errorf("find the end of %s: %w", at, err)
 		}
-		at := kafkalog.TopicPartition{Topic: topic, Partition: p}
 		err = reader.Scan(ctx, at, 0, end, func(m *sarama.ConsumerMessage) error { return books.add(m.Value) })
 		if err != nil {
 			return nil, err

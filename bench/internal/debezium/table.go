@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -119,22 +118,14 @@ const brokerPatience = 15 * time.Second
 const countEvery = 50 * time.Millisecond
 
 func count(ctx context.Context, job peer.Job, done *atomic.Int64) error {
-	client, err := sarama.NewClient(job.Brokers, kafkalog.Config("onhand-bench-count", brokerPatience))
-	if err != nil {
-		return fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer func() { _ = client.Close() }()
-	reader, err := kafkalog.NewReader(client)
+	client, reader, err := kafkalog.Connect(job.Brokers, "onhand-bench-count", brokerPatience)
 	if err != nil {
 		return err
 	}
-	partitions, err := client.Partitions(job.Topic)
+	defer func() { _ = client.Close() }()
+	tps, err := reader.Partitions(job.Topic)
 	if err != nil {
-		return fmt.Errorf("look up topic %s: %w", job.Topic, err)
-	}
-	var tps []kafkalog.TopicPartition
-	for _, p := range partitions {
-		tps = append(tps, kafkalog.TopicPartition{Topic: job.Topic, Partition: p})
+		return err
 	}
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()

@@ -56,17 +56,12 @@ func (a *Appender) Append(ctx context.Context, n int, due func(i int) time.Time)
 	a.next += n
 	all := make([]Appended, n)
 	group, ctx := errgroup.WithContext(ctx)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	clock := newClock()
+	defer clock.stop()
 	for i := range n {
 		at := due(i)
-		if early := time.Until(at); early > 0 {
-			timer.Reset(early)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return nil, errors.Join(ctx.Err(), group.Wait())
-			}
+		if err := clock.until(ctx, at); err != nil {
+			return nil, errors.Join(err, group.Wait())
 		}
 		group.Go(func() (err error) {
 			all[i].Due = at

@@ -87,17 +87,12 @@ func (p *Producer) Send(ctx context.Context, n int, due func(i int) time.Time) (
 }
 
 func (p *Producer) feed(ctx context.Context, n int, due func(i int) time.Time) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	clock := newClock()
+	defer clock.stop()
 	for i := range n {
 		at := due(i)
-		if early := time.Until(at); early > 0 {
-			timer.Reset(early)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return
-			}
+		if clock.until(ctx, at) != nil {
+			return
 		}
 		r := p.generator.Next()
 		m := &sarama.ProducerMessage{

@@ -28,22 +28,14 @@ func CheckTopic(ctx context.Context, brokers []string, topic, databaseURL string
 	if err != nil {
 		return nil, err
 	}
-	client, err := sarama.NewClient(brokers, kafkalog.Config("onhand-bench-referee", brokerPatience))
-	if err != nil {
-		return nil, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer func() { _ = client.Close() }()
-	reader, err := kafkalog.NewReader(client)
+	client, reader, err := kafkalog.Connect(brokers, "onhand-bench-referee", brokerPatience)
 	if err != nil {
 		return nil, err
 	}
-	partitions, err := client.Partitions(topic)
+	defer func() { _ = client.Close() }()
+	tps, err := reader.Partitions(topic)
 	if err != nil {
-		return nil, fmt.Errorf("look up topic %s: %w", topic, err)
-	}
-	var tps []kafkalog.TopicPartition
-	for _, partition := range partitions {
-		tps = append(tps, kafkalog.TopicPartition{Topic: topic, Partition: partition})
+		return nil, err
 	}
 	ends, err := stableEnds(ctx, reader, tps)
 	if err != nil {

@@ -1,11 +1,9 @@
-package inbox_test
+package testenv
 
 import (
 	"context"
-	"log"
+	"fmt"
 	"testing"
-
-	"onhand/internal/testenv"
 )
 
 // exampleTB lets an example have what tests have.
@@ -20,13 +18,13 @@ func (t *exampleTB) Context() context.Context  { return context.Background() }
 func (t *exampleTB) Cleanup(f func())          { t.cleanups = append(t.cleanups, f) }
 func (t *exampleTB) Log(...any)                {}
 func (t *exampleTB) Logf(string, ...any)       {}
-func (t *exampleTB) Fatal(args ...any)         { log.Fatal(args...) }
-func (t *exampleTB) Fatalf(f string, a ...any) { log.Fatalf(f, a...) }
+func (t *exampleTB) Fatal(args ...any)         { panic(fmt.Sprint(args...)) }
+func (t *exampleTB) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// exampleServers are a broker, a migrated schema and a topic of one partition; done removes what was made of them.
-func exampleServers() (brokers []string, databaseURL, topic string, done func()) {
+// ForExample returns a broker, a migrated schema and a topic of one partition; done removes what was made of them.
+func ForExample() (brokers []string, databaseURL, topic string, done func()) {
 	t := &exampleTB{}
-	brokers, databaseURL, topic = testenv.Brokers(t), testenv.Database(t), testenv.Topic(t, 1)
+	brokers, databaseURL, topic = Brokers(t), Database(t), Topic(t, 1)
 	return brokers, databaseURL, topic, func() {
 		for i := range t.cleanups {
 			t.cleanups[len(t.cleanups)-1-i]()
