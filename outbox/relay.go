@@ -103,6 +103,7 @@ type Relay struct {
 	carefulUntil time.Time // one message a request, to find out which one is refused
 	topics       map[string]*topicTrouble
 
+	trouble    string // what ended the last session; empty = nothing did
 	reported   string // the last trouble that was logged, so that it is not said every few seconds
 	reportedAt time.Time
 
@@ -172,9 +173,10 @@ func (r *Relay) Run(ctx context.Context) error {
 		r.setState(State{Leading: true})
 		err = r.lead(ctx, row)
 		if err == nil || errors.Is(err, errPace) {
-			failures = 0
+			failures, r.trouble = 0, ""
 			continue
 		}
+		r.trouble = err.Error()
 		if time.Since(began) > healthySpan {
 			failures = 0
 		}
@@ -190,7 +192,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		if failures%failuresAlone == 0 {
 			r.giveBack() // perhaps another member gets through
 		} else {
-			r.explain(ctx, err)
+			r.explain(ctx)
 		}
 		pause(ctx, jitter(min(sessionPause<<min(failures-1, 10), maxPause)))
 	}
@@ -212,8 +214,8 @@ func (r *Relay) report(err error) {
 }
 
 // explain keeps the lease, and says in the row what messages wait for.
-func (r *Relay) explain(ctx context.Context, err error) {
-	if err := r.lease.renew(ctx, err.Error()); err != nil && ctx.Err() == nil {
+func (r *Relay) explain(ctx context.Context) {
+	if err := r.lease.renew(ctx, r.trouble); err != nil && ctx.Err() == nil {
 		r.cfg.Log.Debug().Err(err).Msg("the lease on the outbox was not renewed")
 	}
 }

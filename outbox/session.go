@@ -30,31 +30,51 @@ type session struct {
 	decided bool
 	known   map[string]bool // topics that this producer has seen
 	wait    waiting
-	turnAt  atomic.Int64 // when the turn that is under way began, in nanoseconds since 1970; 0 = none is
+	// asking is since when the session begins, or a turn is under way, in nanoseconds since 1970; 0 = neither.
+	asking atomic.Int64
 }
 
 // lead is one session. It returns nil when ctx ended, and when the outbox was halted.
-func (r *Relay) lead(ctx context.Context, found row) (err error) {
+func (r *Relay) lead(ctx context.Context, found row) error {
 	s := &session{
 		Relay: r, log: r.cfg.Log, oneByOne: r.careful(), position: kafkalog.TopicPartition{Topic: r.cfg.PositionTopic},
 	}
-	halted, err := s.begin(ctx, found)
+	s.wait.set(waitSession, r.trouble)
 	defer s.closeProducer()
-	if err != nil || halted {
+	leading, stop := context.WithCancel(ctx)
+	defer stop()
+	group, running := errgroup.WithContext(leading)
+	halted := false
+	// From the first moment: a broker that is slow to let a session begin must not cost it the lease.
+	group.Go(func() error { return s.keepLease(running) })
+	group.Go(func() (err error) {
+		if halted, err = s.work(running, found); halted {
+			stop()
+		}
 		return err
+	})
+	err := group.Wait()
+	if halted || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
 	}
+	return err
+}
+
+// work begins the session, and publishes until ctx ends or something fails.
+func (s *session) work(ctx context.Context, found row) (halted bool, err error) {
+	s.asking.Store(time.Now().UnixNano())
+	if halted, err = s.begin(ctx, found); err != nil || halted {
+		return halted, err
+	}
+	s.asking.Store(0)
+	s.wait.set(waitSession, "")
 	s.log.Info().Int64("position", s.at.id).Msg("publishing messages")
 	pages, from := make(chan *page, 1), s.at.id
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.readPages(running, from, pages) })
-	group.Go(func() error { return s.keepLease(running) })
 	group.Go(func() error { return s.sweep(running) })
 	group.Go(func() error { return s.publish(running, pages) })
-	err = group.Wait()
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	return false, group.Wait()
 }
 
 // begin fences everyone else, finds out where to go on, and stores it. halted means that an operator has to decide.
@@ -260,12 +280,12 @@ func (s *session) noteDelay(ctx context.Context, r *reader) error {
 	return nil
 }
 
-// errStuck ends a session whose Kafka transaction does not end. The client goes on waiting for an answer, for a while;
-// the lease is not renewed, so that another relay may begin, and fence this one.
-var errStuck = errors.New("no answer from Kafka to a transaction")
+// errStuck ends a session that Kafka lets neither begin nor end a transaction. The client goes on waiting for an
+// answer, for a while; the lease is not renewed, so that another relay may begin, and fence this one.
+var errStuck = errors.New("no answer from Kafka")
 
 func (s *session) stuck() bool {
-	began := s.turnAt.Load()
+	began := s.asking.Load()
 	return began != 0 && time.Since(time.Unix(0, began)) > 2*s.cfg.TransactionTimeout
 }
 

@@ -106,8 +106,8 @@ func (s *session) turn(ctx context.Context, p *page) error {
 func (s *session) transact(ctx context.Context, messages []*outgoing, next place, intended *bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.TransactionTimeout)
 	defer cancel()
-	s.turnAt.Store(time.Now().UnixNano())
-	defer s.turnAt.Store(0)
+	s.asking.Store(time.Now().UnixNano())
+	defer s.asking.Store(0)
 	if err := s.topicsExist(messages); err != nil {
 		return err
 	}

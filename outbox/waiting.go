@@ -14,6 +14,7 @@ type waiting struct {
 const (
 	waitHorizon = iota // a transaction that runs
 	waitTopic          // a topic that is missing or forbidden
+	waitSession        // what ended the last session, until this one has begun
 	waitReasons
 )
 
