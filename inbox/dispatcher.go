@@ -23,7 +23,7 @@ type dispatcher struct {
 }
 
 // minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.
-const minShare = 64 << 10
+const minShare = 32 << 10
 
 func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
 	d := &dispatcher{maxRecords: maxRecords, maxBytes: maxBytes}

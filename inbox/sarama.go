@@ -1,6 +1,8 @@
 package inbox
 
 import (
+	"time"
+
 	"github.com/IBM/sarama"
 
 	"onhand/internal/kafkalog"
@@ -12,9 +14,14 @@ const (
 	fetchMaxBytes   = 2 << 20   // a broker and request
 	fetchAllBytes   = 8 << 20   // of all partitions together, within the two that follow
 	fetchMostBytes  = 128 << 10 // a partition and request; a larger batch of records still comes whole
-	fetchLeastBytes = 64 << 10
+	fetchLeastBytes = 32 << 10
 	channelBuffer   = 64 // decoded records a partition
 )
+
+// handOver is how long sarama tries to hand on a partition's next record; after two of them the others of the same answer
+// go on without that partition, which is fetched again once its records are taken. sarama's own is 100 ms, and each
+// partition whose queue is full costs all others of its broker that much: with hundreds of them, most of the time.
+const handOver = 5 * time.Millisecond
 
 // fetchBytes is how much of each of so many partitions is asked for at a time.
 func fetchBytes(claims int) int32 {
@@ -25,6 +32,7 @@ func fetchBytes(claims int) int32 {
 func (c *Consumer) saramaConfig() *sarama.Config {
 	config := kafkalog.Config(c.cfg.Member, c.cfg.SessionTimeout)
 	config.ChannelBufferSize = channelBuffer
+	config.Consumer.MaxProcessingTime = handOver
 	config.Metadata.RefreshFrequency = c.cfg.CheckEvery // also how soon added partitions are noticed
 
 	group := &config.Consumer.Group
