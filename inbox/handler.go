@@ -37,6 +37,10 @@ type Item struct {
 	// Blocked is set by Load's callbacks under SkipLocked: a row this item needs exists and is held by another client.
 	Blocked bool
 
+	// Effect may be set by Apply: an id by which the handler finds again what it did for the item, 0 = none. It is
+	// stored in the item's inbox row, unless the item is rejected; the inbox gives it no meaning.
+	Effect int64
+
 	rejected string
 }
 

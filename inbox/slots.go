@@ -113,12 +113,13 @@ var insertInbox = [3]string{
 // Rows that a batch sends come as arrays, and are unnested in the select list: there they are read in step, row by row.
 // In the from clause each array would be stored away first, which costs the insert a quarter more.
 const insertRows = `
-  (fingerprint, "offset", partition, incarnation, outcome, tenant, event_id, source, topic, reason)
-select fingerprint, "offset", partition, incarnation,
+  (fingerprint, "offset", message_id, partition, incarnation, outcome, tenant, event_id, source, topic, reason)
+select fingerprint, "offset", nullif(effect, 0), partition, incarnation,
        case when reason is null then 'applied'::inbox_outcome else 'rejected'::inbox_outcome end,
        tenant, event_id, source, topic, reason
 from (
   select unnest($1::text[]) as tenant, unnest($2::text[]) as event_id, unnest($3::text[]) as source,
          unnest($4::bigint[]) as fingerprint, unnest($5::text[]) as reason, unnest($6::text[]) as topic,
-         unnest($7::integer[]) as partition, unnest($8::integer[]) as incarnation, unnest($9::bigint[]) as "offset"
+         unnest($7::integer[]) as partition, unnest($8::integer[]) as incarnation, unnest($9::bigint[]) as "offset",
+         unnest($10::bigint[]) as effect
 ) e`

@@ -148,7 +148,9 @@ func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 	slices.SortFunc(sorted, compareIdentity)
 	tenants, ids, sources, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	fingerprints, at := make([]int64, n), make([]int64, n)
-	var reasons []*string // none: an array that is shorter than the others goes on with nulls
+	// None: an array that is shorter than the others goes on with nulls.
+	var reasons []*string
+	var effects []int64
 	partitions, incarnations := make([]int32, n), make([]int32, n)
 	for i, w := range sorted {
 		r := &w.record
@@ -158,12 +160,17 @@ func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 				reasons = make([]*string, n)
 			}
 			reasons[i] = &w.item.rejected
+		} else if w.item.Effect != 0 {
+			if effects == nil {
+				effects = make([]int64, n)
+			}
+			effects[i] = w.item.Effect
 		}
 		topics[i], partitions[i], at[i] = r.Topic, r.Partition, r.Offset
 		incarnations[i] = incarnation[offsets.TopicPartition{Topic: r.Topic, Partition: r.Partition}]
 	}
 	q.Queue(insertInbox[t.picture.open],
-		tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at)
+		tenants, ids, sources, fingerprints, reasons, topics, partitions, incarnations, at, effects)
 }
 
 // abandon ends a transaction that was not committed. A connection that cannot even roll back is closed: the server

@@ -63,7 +63,7 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		if !ok {
 			return fmt.Errorf("%w: body is a %T", errNotOurs, item.Body)
 		}
-		to := Partition{item.Record.Topic, item.Record.Partition}
+		to, first := Partition{item.Record.Topic, item.Record.Partition}, len(h.fold.movements)
 		reason, from, err := h.fold.apply(occurrence{
 			Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, trace: item.TraceParent, from: to,
 		})
@@ -72,6 +72,9 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		}
 		if reason != "" {
 			item.Reject(reason)
+		}
+		if len(h.fold.movements) > first {
+			item.Effect = h.ids[first] // as insertMovements gives it
 		}
 		if from != nil && h.cfg.OnPartitionMove != nil {
 			h.cfg.OnPartitionMove(e.SKU, *from, to)

@@ -71,6 +71,7 @@ create table inbox (
     -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
     fingerprint bigint not null,
     "offset"    bigint not null,
+    message_id  bigint, -- of the event's first movement; its others have higher ones. Null: it has none
     partition   integer not null,
     incarnation integer not null,
     outcome     inbox_outcome not null,
