@@ -90,7 +90,7 @@ func TestVariablesStandInForFlagsAndEmptyOnesForNothing(t *testing.T) {
 // oneOff are flags that belong to one call and not to a configuration.
 var oneOff = []string{
 	"help", "force", "full", "drop-data", "dry-run", "topic", "partition", "incarnation",
-	"reason", "limit", "from", "of", "all",
+	"reason", "limit", "from", "of", "all", "tenant", "location", "prefix", "low", "negative", "reserved", "after",
 }
 
 func TestEverySettingHasItsVariable(t *testing.T) {

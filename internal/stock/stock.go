@@ -1,0 +1,79 @@
+// Package stock reads what is on hand.
+package stock
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Key names a row of stock.
+type Key struct {
+	Tenant   string `db:"tenant" json:"tenant"`
+	SKU      string `db:"sku" json:"sku"`
+	Location string `db:"location" json:"location"`
+}
+
+// Row is a row of stock.
+type Row struct {
+	Key
+	OnHand         int64     `db:"on_hand" json:"on_hand"`
+	Reserved       int64     `db:"reserved" json:"reserved"`
+	Available      int64     `db:"available" json:"available"`
+	Version        int64     `db:"version" json:"version"`
+	Backorder      string    `db:"backorder" json:"backorder"`
+	BackorderLimit *int64    `db:"backorder_limit" json:"backorder_limit"` // only of the policy limit
+	UpdatedAt      time.Time `db:"updated_at" json:"updated_at"`
+}
+
+// Filter narrows a list; zero values and nil let everything through.
+type Filter struct {
+	Tenant   *string // "" is a tenant too
+	SKUs     []string
+	Prefix   string // of the SKU
+	Location string
+	Low      *int64 // available is at or below it
+	Negative bool   // available is below zero
+	Reserved bool   // something is reserved
+	After    Key    // rows behind it in the order of the key
+	Limit    int    // most rows returned
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// What is not asked for is folded away when the statement is planned, so a tenant is a range of the key, and so is what
+// comes after a row.
+const list = `
+select tenant, sku, location, on_hand, reserved, on_hand - reserved as available, version, backorder, backorder_limit,
+       updated_at
+from stock
+where (tenant, sku, location) > ($1, $2, $3)
+  and ($4::text is null or tenant = $4)
+  and ($5::text[] is null or sku = any($5))
+  and starts_with(sku, $6)
+  and ($7 = '' or location = $7)
+  and ($8::bigint is null or on_hand - reserved <= $8)
+  and (not $9 or on_hand - reserved < 0)
+  and (not $10 or reserved > 0)
+order by tenant, sku, location
+limit $11`
+
+// List returns the rows that f lets through, in the order of their key, and whether there are more.
+func List(ctx context.Context, db querier, f Filter) (found []Row, more bool, err error) {
+	rows, err := db.Query(ctx, list, f.After.Tenant, f.After.SKU, f.After.Location, f.Tenant, f.SKUs, f.Prefix, f.Location,
+		f.Low, f.Negative, f.Reserved, f.Limit+1)
+	if err == nil {
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Row])
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("list stock: %w", err)
+	}
+	if len(found) > f.Limit {
+		return found[:f.Limit], true, nil
+	}
+	return found, false, nil
+}
