@@ -29,7 +29,8 @@ func TestTheInboxKeepsWhatTheHandlerDidForAnAppliedEvent(t *testing.T) {
 	w.waitNext(0, 5)
 	var got string
 	w.scan([]any{&got}, `
-select string_agg(event_id || ' ' || outcome || ' ' || coalesce(message_id::text, '-'), ', ' order by event_id) from inbox`)
+select string_agg(event_id || ' ' || outcome || ' ' || coalesce(message_id::text, '-'), ', ' order by event_id)
+from inbox`)
 	if want := "1 applied 100, 2 rejected -, 3 applied -, 4 applied 104"; got != want {
 		t.Errorf("the inbox has %s, want %s", got, want)
 	}

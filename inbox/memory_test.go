@@ -338,7 +338,8 @@ func planOf(t *testing.T, conn *pgx.Conn, name, sql string, parameters int) stri
 const fillSlots = `
 with made as materialized (
   select 1::bigint as fingerprint, i::bigint as "offset", null::bigint as message_id, 0 as partition,
-         1 as incarnation, 'applied'::inbox_outcome, 'x' as tenant, gen_random_uuid()::text as event_id, '' as source, $2 as topic
+         1 as incarnation, 'applied'::inbox_outcome, 'x' as tenant, gen_random_uuid()::text as event_id,
+         '' as source, $2 as topic
   from generate_series(1, $1::integer) i
 ), first as (
   insert into inbox select * from made where "offset" % 3 = 0

@@ -91,6 +91,7 @@ func TestVariablesStandInForFlagsAndEmptyOnesForNothing(t *testing.T) {
 var oneOff = []string{
 	"help", "force", "full", "drop-data", "dry-run", "topic", "partition", "incarnation",
 	"reason", "limit", "from", "of", "all", "tenant", "location", "prefix", "low", "negative", "reserved", "after",
+	"source", "parked", "letters", "before",
 }
 
 func TestEverySettingHasItsVariable(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"onhand/offsets"
 )
 
+var errKafkaNotNamed = errors.New("no --brokers (ONHAND_BROKERS) given")
+
 // rangesTimeout bounds how long status waits for Kafka before it shows what the database knows.
 const rangesTimeout = 10 * time.Second
 
@@ -94,12 +96,13 @@ func (c *statusCmd) Run(ctx context.Context, con *console) error {
 	return con.out.Print(report, report.table)
 }
 
-func (c *statusCmd) ranges(ctx context.Context, rows []offsets.Row,
+// ranges asks where the logs of rows stand.
+func (f *brokerFlags) ranges(ctx context.Context, rows []offsets.Row,
 ) (map[kafkalog.TopicPartition]kafkalog.Range, error) {
-	if len(c.Brokers) == 0 {
-		return nil, errors.New("no --brokers (ONHAND_BROKERS) given")
+	if len(f.Brokers) == 0 {
+		return nil, errKafkaNotNamed
 	}
-	client, reader, err := openKafka(c.Brokers)
+	client, reader, err := openKafka(f.Brokers)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ package stock
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,8 +46,8 @@ type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// What is not asked for is folded away when the statement is planned, so a tenant is a range of the key, and so is what
-// comes after a row.
+// What is not asked for is folded away when the statement is planned, so a tenant is a range of the key, and so are a
+// prefix, the SKUs from the first to the last one that is named, and what comes after a row.
 const list = `
 select tenant, sku, location, on_hand, reserved, on_hand - reserved as available, version, backorder, backorder_limit,
        updated_at
@@ -54,18 +55,23 @@ from stock
 where (tenant, sku, location) > ($1, $2, $3)
   and ($4::text is null or tenant = $4)
   and ($5::text[] is null or sku = any($5))
-  and starts_with(sku, $6)
-  and ($7 = '' or location = $7)
-  and ($8::bigint is null or on_hand - reserved <= $8)
-  and (not $9 or on_hand - reserved < 0)
-  and (not $10 or reserved > 0)
+  and sku >= $6 and ($7 = '' or sku <= $7)
+  and starts_with(sku, $8)
+  and ($9 = '' or location = $9)
+  and ($10::bigint is null or on_hand - reserved <= $10)
+  and (not $11 or on_hand - reserved < 0)
+  and (not $12 or reserved > 0)
 order by tenant, sku, location
-limit $11`
+limit $13`
 
 // List returns the rows that f lets through, in the order of their key, and whether there are more.
 func List(ctx context.Context, db querier, f Filter) (found []Row, more bool, err error) {
-	rows, err := db.Query(ctx, list, f.After.Tenant, f.After.SKU, f.After.Location, f.Tenant, f.SKUs, f.Prefix, f.Location,
-		f.Low, f.Negative, f.Reserved, f.Limit+1)
+	least, most := f.Prefix, ""
+	if len(f.SKUs) > 0 {
+		least, most = max(least, slices.Min(f.SKUs)), slices.Max(f.SKUs)
+	}
+	rows, err := db.Query(ctx, list, f.After.Tenant, f.After.SKU, f.After.Location, f.Tenant, f.SKUs, least, most,
+		f.Prefix, f.Location, f.Low, f.Negative, f.Reserved, f.Limit+1)
 	if err == nil {
 		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"onhand/internal/cliout"
+	"onhand/internal/explain"
+)
+
+type explainCmd struct {
+	Event explainEventCmd `cmd:"" help:"Show what became of an event: where it stood, what was decided, what it moved."`
+	SKU   explainSKUCmd   `cmd:"" name:"sku" help:"Show what made the stock of a SKU what it is: its ledger, newest first."`
+}
+
+func (explainCmd) Help() string {
+	return `Examples:
+
+  onhand explain event o-1001
+  onhand explain sku SKU-1 --location main`
+}
+
+// movementsTable lists movements and how far their messages are.
+func movementsTable(t *cliout.Grid, ms []explain.Movement) {
+	t.Row()
+	t.Row("SKU", "LOCATION", "VERSION", "DELTA", "ON HAND", "KIND", "RECORDED", "MESSAGE", "WHERE IT IS")
+	for _, m := range ms {
+		state := "-"
+		if m.Message != nil {
+			state = messageWord(m.Message)
+		}
+		t.Row(m.SKU, m.Location, m.Version, signed(m.Delta), m.OnHand, m.Kind, instantOrDash(&m.RecordedAt),
+			orNull(m.MessageID), state)
+	}
+}
+
+func messageWord(m *explain.Message) string {
+	switch m.State {
+	case explain.SetAside:
+		return fmt.Sprintf("set aside: %s: %s", m.Reason, m.Detail)
+	case explain.Publishing:
+		return "publishing"
+	}
+	return m.State
+}
+
+// signed is a change with its sign.
+func signed(delta int64) string { return fmt.Sprintf("%+d", delta) }
