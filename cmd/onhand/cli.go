@@ -20,7 +20,7 @@ type cli struct {
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to the schema of this binary, or back."`
 	Status      statusCmd      `cmd:"" help:"Show how far each partition is, and what stopped it."`
 	Stock       stockCmd       `cmd:"" help:"Show what is on hand."`
-	Explain     explainCmd     `cmd:"" help:"Show where an event or the stock of a SKU came from."`
+	Explain     explainCmd     `cmd:"" help:"Show what became of an event or a record, and where stock came from."`
 	Verify      verifyCmd      `cmd:"" help:"Read the topics again and prove the books against them."`
 	Offsets     offsetsCmd     `cmd:"" help:"Look at positions, and let a stopped partition go on."`
 	DeadLetters deadLettersCmd `cmd:"" help:"Look at records that could not be read."`

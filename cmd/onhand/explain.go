@@ -8,14 +8,16 @@ import (
 )
 
 type explainCmd struct {
-	Event explainEventCmd `cmd:"" help:"Show what became of an event: where it stood, what was decided, what it moved."`
-	SKU   explainSKUCmd   `cmd:"" name:"sku" help:"Show what made the stock of a SKU what it is: its ledger, newest first."`
+	Event  explainEventCmd  `cmd:"" help:"Show what became of an event: where it stood, what was decided, what it moved."`
+	Record explainRecordCmd `cmd:"" help:"Show what became of the record at an offset."`
+	SKU    explainSKUCmd    `cmd:"" name:"sku" help:"Show what made the stock of a SKU what it is: its ledger, newest first."`
 }
 
 func (explainCmd) Help() string {
 	return `Examples:
 
   onhand explain event o-1001
+  onhand explain record inventory.events 3 1200
   onhand explain sku SKU-1 --location main`
 }
 
