@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +70,7 @@ func (w *world) setPosition(id int64, metadata string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	partition.MarkOffset(id, metadata) // moves it forward only, and the other one back only
 	partition.ResetOffset(id, metadata)
 	manager.Commit()
 	if err := partition.Close(); err != nil {
@@ -214,6 +216,19 @@ func TestAPositionThatKafkaHasSetBackHaltsTheOutbox(t *testing.T) {
 			w.resume(at.id)
 			w.goesOn()
 		})
+	}
+}
+
+// The halt comes first: it is for a person to find out how the position got there.
+func TestAPositionTooFarAheadToDrawUpToHaltsTheOutboxAndSaysSo(t *testing.T) {
+	t.Parallel()
+	w, _ := published(t)
+	w.setPosition(1<<60, place{1 << 60, 99, uuid.New()}.metadata(w.install))
+	w.haltsFor(HaltDatabaseLost)
+	var detail string
+	w.scan([]any{&detail}, `select halt_detail from outbox_relay`)
+	if !strings.Contains(detail, "new messages may have ids that Kafka has had") || !strings.Contains(detail, "setval") {
+		t.Errorf("it says %q", detail)
 	}
 }
 

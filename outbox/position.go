@@ -74,6 +74,8 @@ type finding struct {
 	verdict        verdict
 	from           place
 	reason, detail string
+	// passed is the highest id that Kafka has had for sure, where a halt finds that: nothing may get it again.
+	passed int64
 }
 
 // decide compares Kafka's position (nil = it has none) with what the database remembers: intent is stored before a
@@ -91,9 +93,13 @@ func decide(done, intent place, kafka *place) finding {
 	case done.same(*kafka):
 		return finding{verdict: goOn, from: done}
 	case kafka.id >= intent.id || kafka.turn >= intent.turn:
-		return finding{verdict: stop, reason: HaltDatabaseLost, detail: fmt.Sprintf(
+		f := finding{verdict: stop, reason: HaltDatabaseLost, detail: fmt.Sprintf(
 			"Kafka has messages up to %v, this database knows of %v: it has lost commits, or it is a copy of the one that "+
 				"sent them", *kafka, intent)}
+		if kafka.turn != unknownTurn { // a number that was set by hand may be any
+			f.passed = kafka.id
+		}
+		return f
 	default: // an older turn
 		return finding{verdict: stop, reason: HaltKafkaBehind, detail: fmt.Sprintf(
 			"Kafka's position is %v, this database knows of %v: it was set by hand, or Kafka was restored", *kafka, done)}

@@ -125,10 +125,19 @@ func (s *session) judge(found row, kafka *place) finding {
 	return decide(found.done, found.intent, kafka)
 }
 
-// haltFor halts the outbox if f says so.
+// haltFor halts the outbox if f says so. Members go on writing while it stands still, perhaps for days, so their
+// messages get ids that Kafka has not had from now on, and not only when an operator resumes. A halt does not wait for
+// that to succeed.
 func (s *session) haltFor(ctx context.Context, f finding) error {
 	if f.verdict != stop {
 		return nil
+	}
+	switch drawn, err := drawPast(ctx, s.cfg.Pool, f.passed); {
+	case err != nil:
+		f.detail += fmt.Sprintf("; new messages may have ids that Kafka has had: %v", err)
+	case drawn > 0:
+		f.detail += fmt.Sprintf("; %d numbers of the sequence outbox_id were used up, so that new messages have ids that "+
+			"Kafka has not had", drawn)
 	}
 	s.log.Error().Str("reason", f.reason).Msg("the outbox stands still: " + f.detail +
 		"; look at `onhand outbox show`, then decide with `onhand outbox resume`")
