@@ -1,6 +1,11 @@
 package outbox
 
-import "github.com/google/uuid"
+import (
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+)
 
 // Position is how far messages have left by what Kafka says: the offset that the group named ProducerID has committed
 // for partition 0 of the position's topic, and what its metadata tells.
@@ -16,6 +21,26 @@ func ReadPosition(offset int64, metadata string, installation uuid.UUID) Positio
 		return Position{ID: p.id}
 	}
 	return Position{ID: p.id, Turn: &p.turn}
+}
+
+// Newest is which of the positions that a group has committed counts; they go by the topic whose partition 0 they are
+// committed for. It is that of topic, unless another is of a turn beyond done, the last one that the database knows to
+// be out: then the database went back to before its position moved there, or is a copy. An older one was left behind by
+// a move. Without a topic all count.
+func Newest(positions map[string]Position, topic string, done int64) (of string, ok bool) {
+	if _, ok = positions[topic]; ok {
+		of = topic
+	}
+	for _, other := range slices.Sorted(maps.Keys(positions)) {
+		p := positions[other]
+		if topic != "" && (p.Turn == nil || *p.Turn <= done) {
+			continue
+		}
+		if !ok || p.Newer(positions[of]) {
+			of, ok = other, true
+		}
+	}
+	return of, ok
 }
 
 // Newer reports whether p was committed after other: turns only grow. One that was set by hand is older than any other.

@@ -52,9 +52,9 @@ set done = $1, intent = $1, done_turn = $2, intent_turn = $2, done_by = null, in
     waiting_for = null, waiting_since = null, updated_at = clock_timestamp()
 returning ` + standing
 
-// Resume lets a halted outbox go on. kafka is what Kafka says; nil = it has no position, or was not asked, and then the
-// next turns may have numbers that others had. It is ErrNotHalted if the outbox is not, and ErrNoPosition if from needs
-// what is nil. A message of a transaction that is under way counts as the others do: by its id.
+// Resume lets a halted outbox go on. kafka is what Kafka says; nil = it has no position, or was not asked. It is
+// ErrNotHalted if the outbox is not, and ErrNoPosition if from needs what is nil. A message of a transaction that is
+// under way counts as the others do: by its id.
 func Resume(ctx context.Context, tx pgx.Tx, from From, kafka *Position) (Resumption, error) {
 	r := Resumption{Kafka: kafka}
 	if err := r.Before.scan(tx.QueryRow(ctx, lockStanding)); err != nil {

@@ -180,6 +180,34 @@ func TestAPositionIsReadWithItsTurn(t *testing.T) {
 	}
 }
 
+func TestOfPositionsForSeveralTopicsTheOneThatTheDatabaseKnowsOrANewerOneCounts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		positions map[string]Position
+		topic     string
+		want      string
+	}{
+		"none":                              {nil, "a", ""},
+		"the only one":                      {map[string]Position{"a": *kafkaAt(1, 4)}, "a", "a"},
+		"one left behind":                   {map[string]Position{"a": *kafkaAt(2, 5), "b": *kafkaAt(1, 4)}, "a", "a"},
+		"one left behind, its own is gone":  {map[string]Position{"b": *kafkaAt(1, 4)}, "a", ""},
+		"one that came later":               {map[string]Position{"a": *kafkaAt(2, 5), "b": *kafkaAt(1, 6)}, "a", "b"},
+		"one that came later, alone":        {map[string]Position{"b": *kafkaAt(9, 5)}, "a", "b"},
+		"two that came later":               {map[string]Position{"b": *kafkaAt(9, 7), "c": *kafkaAt(8, 6)}, "a", "b"},
+		"another of the same turn":          {map[string]Position{"b": *kafkaAt(2, 5), "a": *kafkaAt(3, 5)}, "b", "b"},
+		"set by hand, one left behind":      {map[string]Position{"a": *kafkaAt(2, -1), "b": *kafkaAt(1, 4)}, "a", "a"},
+		"set by hand, one that came later":  {map[string]Position{"a": *kafkaAt(2, -1), "b": *kafkaAt(1, 5)}, "a", "b"},
+		"another set by hand":               {map[string]Position{"a": *kafkaAt(2, 4), "b": *kafkaAt(9, -1)}, "a", "a"},
+		"no topic is known":                 {map[string]Position{"a": *kafkaAt(9, 3), "b": *kafkaAt(1, 4)}, "", "b"},
+		"no topic is known, set by hand":    {map[string]Position{"a": *kafkaAt(9, -1)}, "", "a"},
+		"no topic is known, one is by hand": {map[string]Position{"a": *kafkaAt(9, -1), "b": *kafkaAt(1, 1)}, "", "b"},
+	} {
+		if got, ok := Newest(c.positions, c.topic, 4); got != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, got, ok, c.want)
+		}
+	}
+}
+
 func TestANewIdentityHaltsAnOutboxThatHasPublished(t *testing.T) {
 	t.Parallel()
 	former := uuid.New()

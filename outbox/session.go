@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,10 +118,15 @@ func (s *session) peek(ctx context.Context, found row) (halted bool, err error) 
 	return f.verdict == stop, s.haltFor(ctx, f)
 }
 
-// judge is decide, unless an operator has decided.
+// judge is decide, unless an operator has decided. The turns go on behind Kafka's then: an operator who has not asked
+// Kafka does not know of them, and a lower one would be taken for one of a database that went back.
 func (s *session) judge(found row, kafka *place) finding {
 	if found.overruled {
-		return finding{verdict: commitAgain, from: place{found.done.id, found.done.turn, s.lease.token}}
+		from := place{found.done.id, found.done.turn, s.lease.token}
+		if kafka != nil {
+			from.turn = max(from.turn, kafka.turn)
+		}
+		return finding{verdict: commitAgain, from: from}
 	}
 	return decide(found.done, found.intent, kafka)
 }
@@ -194,14 +200,17 @@ func (s *session) kafkaPosition(
 	if err != nil {
 		return nil, err
 	}
-	from := s.position
-	if found.positionTopic != "" {
-		from.Topic = found.positionTopic
+	positions := make(map[string]Position)
+	for tp, c := range committed {
+		if tp.Partition == s.position.Partition {
+			positions[tp.Topic] = ReadPosition(c.Offset, c.Metadata, s.cfg.Installation)
+		}
 	}
-	c, ok := committed[from]
+	topic, ok := Newest(positions, cmp.Or(found.positionTopic, s.position.Topic), found.done.turn)
 	if !ok {
 		return nil, nil
 	}
+	c := committed[kafkalog.TopicPartition{Topic: topic, Partition: s.position.Partition}]
 	p := stored(c.Offset, c.Metadata, s.cfg.Installation)
 	return &p, nil
 }

@@ -40,12 +40,14 @@ type kafkaPosition struct {
 
 var errNoInstallation = errors.New("no member has ever run on this database")
 
-// position asks Kafka; nil without an error means that it has none. topic is where the database says that it is.
-func (f *positionFlags) position(ctx context.Context, pool *pgxpool.Pool, topic *string) (*kafkaPosition, error) {
+// position asks Kafka; nil without an error means that it has none. row is what the database knows of it.
+func (f *positionFlags) position(
+	ctx context.Context, pool *pgxpool.Pool, row *outbox.Standing,
+) (*kafkaPosition, error) {
 	if len(f.Brokers) == 0 {
 		return nil, errors.New("no --brokers (ONHAND_BROKERS) given")
 	}
-	id := f.of
+	id, topic := f.of, "" // of another one this database knows no topic
 	if id == uuid.Nil {
 		own, err := installation.Read(ctx, pool)
 		if err != nil {
@@ -55,8 +57,9 @@ func (f *positionFlags) position(ctx context.Context, pool *pgxpool.Pool, topic 
 			return nil, errNoInstallation
 		}
 		id = own.ID
-	} else {
-		topic = nil // that is another one's
+		if row.PositionTopic != nil {
+			topic = *row.PositionTopic
+		}
 	}
 	client, reader, err := openKafka(f.Brokers)
 	if err != nil {
@@ -69,24 +72,24 @@ func (f *positionFlags) position(ctx context.Context, pool *pgxpool.Pool, topic 
 	if err != nil {
 		return nil, err
 	}
-	return findPosition(committed, id, topic), nil
+	return findPosition(committed, id, topic, row.DoneTurn), nil
 }
 
-// findPosition is what the group has committed for topic; if that is not known, the newest of all. An outbox whose
-// position moved to another topic has left an old one behind.
-func findPosition(committed map[kafkalog.TopicPartition]kafkalog.Committed, id uuid.UUID, topic *string,
+// findPosition is the position that counts (outbox.Newest) of those that the group has committed.
+func findPosition(
+	committed map[kafkalog.TopicPartition]kafkalog.Committed, id uuid.UUID, topic string, done int64,
 ) *kafkaPosition {
-	var newest *kafkaPosition
+	positions := make(map[string]outbox.Position)
 	for tp, c := range committed {
-		if tp.Partition != 0 || topic != nil && tp.Topic != *topic {
-			continue
-		}
-		p := &kafkaPosition{outbox.ReadPosition(c.Offset, c.Metadata, id), outbox.ProducerID(id), tp.Topic}
-		if newest == nil || p.Newer(newest.Position) {
-			newest = p
+		if tp.Partition == 0 {
+			positions[tp.Topic] = outbox.ReadPosition(c.Offset, c.Metadata, id)
 		}
 	}
-	return newest
+	of, ok := outbox.Newest(positions, topic, done)
+	if !ok {
+		return nil
+	}
+	return &kafkaPosition{positions[of], outbox.ProducerID(id), of}
 }
 
 // plain is the position alone; nil = none.

@@ -102,7 +102,7 @@ func (c *outboxResumeCmd) ask(ctx context.Context, con *console, pool *pgxpool.P
 	if err != nil {
 		return nil, err
 	}
-	kafka, err := c.position(ctx, pool, before.PositionTopic)
+	kafka, err := c.position(ctx, pool, &before)
 	if err != nil && outbox.From(c.From) != outbox.FromKafka {
 		con.say("Kafka's position is unknown: %s", database.Redact(err.Error()))
 		return nil, nil

@@ -97,7 +97,7 @@ func (c *outboxShowCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	shown.Listed = showAsides(list)
-	if shown.Kafka, err = c.position(ctx, pool, shown.PositionTopic); err != nil {
+	if shown.Kafka, err = c.position(ctx, pool, &shown.Standing); err != nil {
 		con.say("Kafka's position is unknown: %s", database.Redact(err.Error()))
 	}
 	return con.out.Print(shown, shown.table)

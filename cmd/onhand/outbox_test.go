@@ -182,16 +182,29 @@ func TestAPositionOfAnotherInstallationOrTopicIsNotTakenForOurs(t *testing.T) {
 	if k := show("--of", former.String()); k == nil || k.ID != 8000 || k.Topic != other {
 		t.Errorf("of the former installation: %+v", k)
 	}
-	l.tell(l.id, other, 3000, marked(l.id, 9)) // left behind when the position moved
+	l.tell(l.id, other, 900, marked(l.id, 4)) // left behind when the position moved
 	l.tell(l.id, l.topic, 2000, "by hand")
 	if k := show(); k == nil || k.ID != 2000 || k.Turn != nil {
 		t.Errorf("it has %+v", k)
 	}
 	execute(t, l.pool, `update outbox_relay set position_topic = null`)
-	if k := show(); k == nil || k.ID != 3000 || *k.Turn != 9 {
+	if k := show(); k == nil || k.ID != 900 || *k.Turn != 4 {
 		t.Errorf("not knowing the topic it has %+v", k)
 	}
 	l.as("show", "--of", "nobody").expect(t, exitUsage, "--of")
+}
+
+// The database went back to before its position moved to another topic.
+func TestAPositionThatMovedToAnotherTopicSinceIsTheOneThatCounts(t *testing.T) {
+	t.Parallel()
+	l := newLeaving(t)
+	moved := testenv.Topic(t, 1)
+	l.tell(l.id, l.topic, 2000, marked(l.id, 5))
+	l.tell(l.id, moved, 6500, marked(l.id, 9))
+	l.as("show", l.brokers()).expect(t, exitDone, "6500 (turn 9), kept for "+moved+"/0")
+	l.halt(outbox.HaltDatabaseLost)
+	l.because("resume", "--from", "database", l.brokers()).expect(t, exitDone, "6500 (turn 9)")
+	l.expectRow("1000/9 to 1000/9 running, overruled")
 }
 
 func TestResumeGoesOnBehindThePositionThatTheOperatorChose(t *testing.T) {
