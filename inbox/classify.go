@@ -34,6 +34,7 @@ var contendedKeys = map[string]bool{
 	"stock_pkey":        true,
 	"skus_pkey":         true,
 	"reservations_pkey": true,
+	"transfers_pkey":    true,
 }
 
 // classify says what err means. SQLSTATE classes: PostgreSQL documentation, appendix A.

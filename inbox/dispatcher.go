@@ -99,20 +99,15 @@ func (d *dispatcher) take() *batch {
 		d.changed.Wait()
 	}
 	b := &batch{}
-	records, bytes, full := d.maxRecords, d.maxBytes, false
+	left, full := room{records: d.maxRecords, weight: d.maxRecords, bytes: d.maxBytes}, false
 	kept := d.ready[:0]
 	for _, c := range d.ready {
 		if full || (c.attempt.solo && len(b.parts) > 0) {
 			kept = append(kept, c)
 			continue
 		}
-		p := c.cut(records, bytes)
-		for _, w := range p.works {
-			bytes -= w.bytes()
-		}
-		records -= len(p.works)
-		b.parts = append(b.parts, p)
-		full = c.attempt.solo || records <= 0 || bytes <= 0
+		b.parts = append(b.parts, c.cut(&left))
+		full = c.attempt.solo || left.none()
 	}
 	clear(d.ready[len(kept):])
 	d.ready = kept
@@ -120,14 +115,27 @@ func (d *dispatcher) take() *batch {
 	return b
 }
 
-// cut takes records from the head of c's queue, at least one and at most so many.
-func (c *claim) cut(records int, bytes int64) *part {
+// room is what a batch may still take.
+type room struct {
+	records int
+	weight  int // of their events
+	bytes   int64
+}
+
+func (r *room) none() bool { return r.records <= 0 || r.weight <= 0 || r.bytes <= 0 }
+
+// cut takes records from the head of c's queue, at least one and as many as there is room for.
+func (c *claim) cut(left *room) *part {
+	most := len(c.queue)
 	if c.attempt.limit > 0 {
-		records = min(records, c.attempt.limit)
+		most = min(most, c.attempt.limit)
 	}
 	n := 0
-	for n < len(c.queue) && n < records && (n == 0 || bytes > 0) {
-		bytes -= c.queue[n].bytes()
+	for n < most && (n == 0 || !left.none()) {
+		w := c.queue[n]
+		left.records--
+		left.weight -= max(w.item.Weight, 1)
+		left.bytes -= w.bytes()
 		n++
 	}
 	p := &part{claim: c, works: c.queue[:n:n], from: c.next, attempt: c.attempt}

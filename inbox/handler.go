@@ -3,6 +3,7 @@ package inbox
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,6 +50,10 @@ func (i *Item) Reject(code string) { i.rejected = cmp.Or(code, "rejected") }
 
 // Rejected returns the code given to Reject, or the empty string: the item is applied.
 func (i *Item) Rejected() string { return i.rejected }
+
+// ErrRunAgain is for Apply to say that what it needs is not what Load has locked, because the rows that led there have
+// changed in between. The batch is rolled back and run again.
+var ErrRunAgain = errors.New("what was locked is not what is needed any more")
 
 // BatchHandler is the batch form: a whole batch in two round trips. One belongs to one lane and sees one batch after
 // another: Load, then Apply, or Load again if the batch could not be finished. What Load read must not outlive its

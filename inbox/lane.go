@@ -182,6 +182,15 @@ func (l *lane) failed(b *batch, err error) []result {
 	if errors.Is(err, errPicture) || errors.Is(err, errRollover) {
 		return b.again()
 	}
+	if errors.Is(err, ErrRunAgain) {
+		results := b.again()
+		for i := range results {
+			r := &results[i]
+			r.attempt.failures++ // should what Load finds never suffice, this must not become a busy loop
+			r.pause = backoff(contentionPause, r.attempt.failures)
+		}
+		return results
+	}
 	l.health.databaseFailed(cause, err)
 	level := zerolog.DebugLevel
 	if cause.infrastructure() {

@@ -38,8 +38,13 @@ type Event struct {
 	Time time.Time
 
 	// TraceParent is the trace that the record belongs to, as its header of that name says (W3C Trace Context, version
-	// 00); empty if it says nothing that can be read. A decoder may set it from elsewhere.
+	// 00); empty if it says nothing that can be read. A decoder may set it from elsewhere: one that can be read counts
+	// more than the header.
 	TraceParent string
+
+	// Weight is how many rows the handler will read for it, about; 0 counts as 1. A batch is bounded by the sum, so that
+	// the answer to its first round trip stays small.
+	Weight int
 
 	// Body is the decoder's business, and its handler's.
 	Body any

@@ -18,9 +18,9 @@ const (
 	channelBuffer   = 64 // decoded records a partition
 )
 
-// handOver is how long sarama tries to hand on a partition's next record; after two of them the others of the same answer
-// go on without that partition, which is fetched again once its records are taken. sarama's own is 100 ms, and each
-// partition whose queue is full costs all others of its broker that much: with hundreds of them, most of the time.
+// handOver is how long sarama tries to hand on a partition's next record; after two of them the others of the same
+// answer go on without that partition, which is fetched again once its records are taken. sarama's own is 100 ms, and
+// each partition whose queue is full costs all others of its broker that much: with hundreds of them, most of the time.
 const handOver = 5 * time.Millisecond
 
 // fetchBytes is how much of each of so many partitions is asked for at a time.

@@ -28,3 +28,26 @@ func TestATraceParentIsTakenOnlyInTheFormOfTheSpecification(t *testing.T) {
 		t.Errorf("of no headers: %q", got)
 	}
 }
+
+// tracing is a decoder that finds a trace in the record's value.
+type tracing struct{}
+
+func (tracing) Decode(r *Record) (Event, error) {
+	return Event{ID: "e", TraceParent: string(r.Value)}, nil
+}
+
+func TestATraceThatTheDecoderFindsCountsIfItCanBeRead(t *testing.T) {
+	t.Parallel()
+	const header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	const found = "00-11111111111111111111111111111111-b7ad6b7169203331-01"
+	for value, want := range map[string]string{"": header, found: found, "what is this": header} {
+		w := work{record: Record{
+			Value:   []byte(value),
+			Headers: []Header{{Key: []byte("traceparent"), Value: []byte(header)}},
+		}}
+		w.decode(tracing{})
+		if w.item.TraceParent != want {
+			t.Errorf("the decoder found %q: got %q, want %q", value, w.item.TraceParent, want)
+		}
+	}
+}

@@ -51,7 +51,7 @@ func (w *work) decode(d Decoder) {
 	}
 	if err == nil {
 		event.Record = &w.record
-		if event.TraceParent == "" {
+		if !validTraceParent(event.TraceParent) {
 			event.TraceParent = traceParent(w.record.Headers)
 		}
 		w.item.Event = event

@@ -81,14 +81,14 @@ func commitHistory(t *testing.T, conn *pgx.Conn, history ...occurrence) {
 
 func moves(kind Kind, sku, location string, quantity int64) occurrence {
 	return occurrence{
-		Event: &Event{Kind: kind, SKU: sku, Line: Line{location, quantity, AnyVersion}},
+		Event: &Event{Kind: kind, Lines: []Line{{sku, location, quantity, AnyVersion}}},
 		id:    fmt.Sprintf("%s %s %s %d", kind, sku, location, quantity), from: Partition{"inventory.events", 1},
 	}
 }
 
 func defines(sku string, p Policy) occurrence {
 	return occurrence{
-		Event: &Event{Kind: Defined, SKU: sku, Policy: p},
+		Event: &Event{Kind: Defined, Definition: &Definition{SKU: sku, Policy: p}},
 		id:    "define " + sku + p.Backorder.String(), from: Partition{"inventory.events", 1},
 	}
 }

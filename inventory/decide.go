@@ -1,65 +1,148 @@
 package inventory
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
-// Stock is one row of stock as decisions see it. A row that does not exist is Version 0, nothing on hand, and the
+// Stock is one row of stock as decisions see it. A row that does not exist is Version 0, nothing anywhere, and the
 // policy of its SKU.
 type Stock struct {
-	OnHand   int64
-	Reserved int64 // 0 or more
-	Version  int64 // movements so far
-	Policy   Policy
+	OnHand    int64
+	Reserved  int64 // of what is on hand, promised; 0 or more
+	Damaged   int64 // beside what is on hand; 0 or more
+	InTransit int64 // on the way to this location; 0 or more
+	Version   int64 // movements so far
+	Policy    Policy
+
+	// MovedAt is when what lies there was last changed or counted, by the events' own times; zero if never.
+	MovedAt time.Time
 }
 
 // Available is what can be promised. It may be negative: the shelf is the truth.
 func (s Stock) Available() int64 { return s.OnHand - s.Reserved }
 
-// Decide returns what e, which must not be a Defined, makes of s, or the reason why it is rejected and s stays as it
-// is. It is a pure function, and states I4:
+// Move is what an event asks of one row of stock.
+type Move struct {
+	Act       Act
+	Quantity  int64 // 0 or more, but for Adjust
+	Sent      int64 // of Arrive from a transfer: what left, and is not in transit any more
+	IfVersion int64 // AnyVersion = any
+	Damaged   bool  // of Return, Adjust and Count: it is about damaged goods
+
+	At        time.Time // when it happened, as far as that is known
+	CountedAt time.Time // of Count; zero = not said
+}
+
+// Act is what happens at one row. An event's kind and its lines come to one for each row that it touches.
+type Act uint8
+
+// What can happen at a row.
+const (
+	Receive  Act = iota // goods came in
+	Sell                // goods left for good
+	Return              // goods came back
+	Adjust              // a signed correction
+	Count               // somebody counted
+	Reserve             // goods are promised
+	Release             // they are not, any more
+	Fulfil              // promised goods left for good
+	Leave               // goods left for another location
+	Dispatch            // goods are on their way here
+	Arrive              // goods came from another location
+)
+
+// Decide returns what m makes of s, or the reason why it is refused and s stays as it is. It is a pure function, and
+// states I4:
 //
-//   - a sale must leave available >= 0, or >= -limit, or anything, as the SKU's policy says;
-//   - a negative adjustment must leave on hand so; it may take what is reserved;
-//   - a count is right by definition, and what comes in is welcome;
+//   - a sale, a reservation and what leaves for another location must leave available >= 0, or >= -limit, or anything,
+//     as the SKU's policy says;
+//   - what was promised may leave as long as that much is on hand, and so may a negative adjustment take it: on hand
+//     stays >= 0, or what the policy says;
+//   - a count is right by definition, unless goods moved after it; what comes in is welcome;
 //   - nothing is applied whose result does not fit 64 bits.
-func Decide(s Stock, e *Event) (after Stock, reason string) {
-	if e.Line.IfVersion != AnyVersion && e.Line.IfVersion != s.Version {
+func Decide(s Stock, m Move) (after Stock, reason string) {
+	if m.IfVersion != AnyVersion && m.IfVersion != s.Version {
 		return s, versionMismatch
 	}
-	onHand, fits := move(s.OnHand, e)
-	available, availableFits := add(onHand, -s.Reserved)
+	if m.Act == Count && !m.CountedAt.IsZero() && m.CountedAt.Before(s.MovedAt) {
+		return s, countOutdated
+	}
+	d, fits := m.change(s)
+	after, onHandFits, allFits := s.plus(d)
+	fits = fits && allFits
 	floor := s.Policy.floor()
 	bounded := s.Policy.Backorder != Allow
 
-	switch e.Kind {
-	case Sold:
-		// What does not even fit is more than any bound allows.
-		if bounded && (!fits || !availableFits || available < floor) {
+	// What does not even fit is more than any bound allows.
+	switch m.Act {
+	case Sell, Reserve, Leave:
+		if left, ok := add(s.Available(), -m.Quantity); bounded && (!ok || left < floor) {
 			return s, insufficientStock
 		}
-	case Adjusted:
-		if bounded && e.Line.Quantity < 0 && (!fits || onHand < floor) {
+	case Fulfil:
+		if bounded && (!onHandFits || after.OnHand < floor) {
+			return s, insufficientStock
+		}
+	case Adjust:
+		if m.Quantity < 0 && (m.Damaged && (!fits || after.Damaged < 0) ||
+			!m.Damaged && bounded && (!onHandFits || after.OnHand < floor)) {
 			return s, belowZero
 		}
 	}
-	if !fits || !availableFits || s.Version == math.MaxInt64 {
+	if !fits || s.Version == math.MaxInt64 {
 		return s, overflow
 	}
-	s.OnHand = onHand
-	s.Version++
-	return s, ""
+	after.Version++
+	if (d.onHand != 0 || d.damaged != 0 || m.Act == Count) && m.At.After(s.MovedAt) {
+		after.MovedAt = m.At
+	}
+	return after, ""
 }
 
-// move returns what is on hand after e, and whether that and the way there fit 64 bits.
-func move(onHand int64, e *Event) (int64, bool) {
-	switch e.Kind {
-	case Sold:
-		return add(onHand, -e.Line.Quantity) // more than 0, so its negative fits
-	case Counted:
-		// The ledger needs the delta to fit as well: from far below zero to far above, it may not.
-		return e.Line.Quantity, onHand >= 0 || e.Line.Quantity <= math.MaxInt64+onHand
+// difference is how a row changes.
+type difference struct{ onHand, reserved, damaged, inTransit int64 }
+
+// change returns how m changes s, and whether that fits 64 bits.
+func (m Move) change(s Stock) (d difference, fits bool) {
+	q := m.Quantity
+	switch m.Act {
+	case Sell, Leave:
+		return difference{onHand: -q}, true // 0 or more, so its negative fits
+	case Reserve:
+		return difference{reserved: q}, true
+	case Release:
+		return difference{reserved: -q}, true
+	case Fulfil:
+		return difference{onHand: -q, reserved: -q}, true
+	case Dispatch:
+		return difference{inTransit: q}, true
+	case Arrive:
+		return difference{onHand: q, inTransit: -m.Sent}, true
+	case Count:
+		if m.Damaged {
+			return difference{damaged: q - s.Damaged}, true // both are 0 or more
+		}
+		// The ledger needs the difference to fit: from far below zero to far above, it may not.
+		return difference{onHand: q - s.OnHand}, s.OnHand >= 0 || q <= math.MaxInt64+s.OnHand
 	default:
-		return add(onHand, e.Line.Quantity)
+		if m.Damaged {
+			return difference{damaged: q}, true
+		}
+		return difference{onHand: q}, true
 	}
+}
+
+// plus returns s after d, and whether what is on hand then fits 64 bits, and whether all does, what is available
+// included.
+func (s Stock) plus(d difference) (after Stock, onHandFits, allFit bool) {
+	var ok [5]bool
+	s.OnHand, ok[0] = add(s.OnHand, d.onHand)
+	s.Reserved, ok[1] = add(s.Reserved, d.reserved)
+	s.Damaged, ok[2] = add(s.Damaged, d.damaged)
+	s.InTransit, ok[3] = add(s.InTransit, d.inTransit)
+	_, ok[4] = add(s.OnHand, -s.Reserved) // 0 or more, so its negative fits
+	return s, ok[0], ok == [5]bool{true, true, true, true, true}
 }
 
 // add returns a + b, and whether that fits.

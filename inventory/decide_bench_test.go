@@ -48,7 +48,7 @@ func BenchmarkDecide(b *testing.B) {
 	for b.Loop() {
 		f.reset()
 		for _, o := range events {
-			k := stockKey{o.tenant, o.SKU, o.Line.Location}
+			k := stockKey{o.tenant, o.Lines[0].SKU, o.Lines[0].Location}
 			f.rows[k] = &stockRow{key: k, stored: true, stock: Stock{OnHand: 100, Version: 1}, last: o.from}
 		}
 		for _, o := range events {

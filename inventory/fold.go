@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -28,10 +29,11 @@ type stockRow struct {
 
 	blocked bool // the row, or the one of skus that it needs, is held by another client
 
+	elsewhere bool // the stored row has something that is not simply on hand
 	moved     bool // by an event of this batch
 	redefined bool // the policy is not the stored one any more
 
-	last  Partition // that moved the row last; the zero value before the first movement
+	last  Partition // that moved the row last; its ID is noPartition as long as only events of several rows did
 	moves int32     // how often last has changed in this batch
 }
 
@@ -46,16 +48,24 @@ type skuRow struct {
 	stored  bool // the row is in the database
 	blocked bool // it is held by another client
 	needed  bool // a row of stock of this SKU is created
-	defined bool // by an event of this batch
 	rows    []*stockRow
+
+	definition *Definition // by an event of this batch; nil = by none
 }
+
+// noPartition stands for none in a row's last one.
+const noPartition = -1
 
 // fold applies events one after another to rows in memory, so that many events on one row end as one update of it.
 // It knows no database: what is loaded goes in, and what is to be written comes out.
 type fold struct {
-	rows      map[stockKey]*stockRow
-	skus      map[skuKey]*skuRow
-	movements []movement
+	rows         map[stockKey]*stockRow
+	skus         map[skuKey]*skuRow
+	reservations map[refKey]*reservationRow
+	transfers    map[refKey]*transferRow
+	movements    []movement
+
+	plan plan // of the event at hand
 }
 
 // movement is one row of the ledger, and the message about it.
@@ -72,9 +82,12 @@ type movement struct {
 func (f *fold) reset() {
 	if f.rows == nil {
 		f.rows, f.skus = make(map[stockKey]*stockRow), make(map[skuKey]*skuRow)
+		f.reservations, f.transfers = make(map[refKey]*reservationRow), make(map[refKey]*transferRow)
 	}
 	clear(f.rows)
 	clear(f.skus)
+	clear(f.reservations)
+	clear(f.transfers)
 	f.movements = f.movements[:0]
 }
 
@@ -104,55 +117,81 @@ type occurrence struct {
 	tenant, id, source string
 	trace              string
 	from               Partition
+	time               time.Time // the event's own; zero = it has none
+	logged             time.Time // its record's
 }
 
-// apply decides o and returns the reason why it is rejected, or the empty string. movedFrom is set if o moved a row
-// that another partition moved before.
+// notLoaded is the error of an event that needs a row of stock that is not there.
+func notLoaded(k stockKey) error {
+	return fmt.Errorf("stock of %q at %q: %w", k.sku, k.location, errNotLoaded)
+}
+
+// apply decides o, all of it or nothing, and returns the reason why it is rejected, or the empty string. movedFrom is
+// set if o moved a row that another partition moved before.
 func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err error) {
 	if o.Kind == Defined {
 		reason, err = f.define(o)
 		return reason, nil, err
 	}
-	key := stockKey{o.tenant, o.SKU, o.Line.Location}
-	r, ok := f.rows[key]
-	if !ok {
-		return "", nil, fmt.Errorf("stock of %q at %q: %w", key.sku, key.location, errNotLoaded)
+	p := &f.plan
+	if p.of(f, &o); p.over() {
+		return p.reason, nil, p.err
 	}
-	after, reason := Decide(r.stock, o.Event)
-	if reason != "" {
-		return reason, nil, nil
+	alone := len(p.steps) == 1
+	for i := range p.steps {
+		movedFrom = f.move(&o, &p.steps[i], alone)
 	}
+	if p.reservation != nil {
+		*p.reservation = p.reservationAfter
+	}
+	if p.transferred != nil {
+		*p.transferred = p.transferAfter
+	}
+	return "", movedFrom, nil
+}
+
+// move does what was decided. An event on one row is expected to come from the partition of all of them; one on several
+// comes from where it may, and leaves the row's partition as it was.
+func (f *fold) move(o *occurrence, s *step, alone bool) (movedFrom *Partition) {
+	r := s.row
 	f.movements = append(f.movements, movement{
-		key: key, after: after, delta: after.OnHand - r.stock.OnHand, kind: o.Kind, id: o.id, source: o.source,
+		key: r.key, after: s.after, delta: s.after.OnHand - r.stock.OnHand, kind: o.Kind, id: o.id, source: o.source,
 		trace: o.trace,
 	})
 	if !r.exists() {
 		f.attach(r).needed = true
-	} else if r.last != o.from {
-		was := r.last
-		movedFrom = &was
-		r.moves++
+		r.last = Partition{o.from.Topic, noPartition}
 	}
-	r.stock, r.moved, r.last = after, true, o.from
-	return "", movedFrom, nil
+	if alone {
+		if r.last.ID != noPartition && r.last != o.from {
+			was := r.last
+			movedFrom = &was
+			r.moves++
+		}
+		r.last = o.from
+	}
+	r.stock, r.moved = s.after, true
+	return movedFrom
 }
 
-// define sets the policy of a SKU and of all its rows, those included that this batch has just made or may still make.
+// define sets what a SKU is, and the policy of all its rows, those included that this batch has just made or may still
+// make.
 func (f *fold) define(o occurrence) (reason string, err error) {
-	s, ok := f.skus[skuKey{o.tenant, o.SKU}]
+	d := o.Definition
+	s, ok := f.skus[skuKey{o.tenant, d.SKU}]
 	if !ok {
-		return "", fmt.Errorf("sku %q: %w", o.SKU, errNotLoaded)
+		return "", fmt.Errorf("sku %q: %w", d.SKU, errNotLoaded)
 	}
 	// A row that is not there has nothing on hand, which suits every policy.
 	for _, r := range s.rows {
-		if reason := DecidePolicy(r.stock, o.Policy); reason != "" {
+		if reason := DecidePolicy(r.stock, d.Policy); reason != "" {
 			return reason, nil
 		}
 	}
-	s.policy, s.defined = o.Policy, true
+	s.policy, s.definition = d.Policy, d
 	for _, r := range s.rows {
-		r.redefined = r.redefined || r.stock.Policy != o.Policy
-		r.stock.Policy = o.Policy
+		r.redefined = r.redefined || r.stock.Policy != d.Policy
+		r.stock.Policy = d.Policy
 	}
 	return "", nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"onhand/inbox"
 	"onhand/outbox"
@@ -32,8 +33,12 @@ type Handler struct {
 	fold  fold
 	keys  []stockKey
 	defs  []skuKey
+	refs  refs
+	moves int     // movements that the batch makes at most, but for lines that only the database knows
 	ids   []int64 // for outgoing messages
 	topic string  // of the first item: rows moved last from it need not repeat its name
+
+	counted bool // some item says when goods were counted
 }
 
 var _ inbox.BatchHandler = (*Handler)(nil)
@@ -43,43 +48,72 @@ func NewHandler(cfg Config) *Handler {
 	return &Handler{cfg: cfg}
 }
 
-var errNotOurs = errors.New("event is not one of inventory's")
+var (
+	errNotOurs = errors.New("event is not one of inventory's")
+	errFewIDs  = errors.New("fewer ids were drawn than movements made") // a bug
+)
 
 // Load implements inbox.BatchHandler. It locks every row that the items may change (see the package comment for the
 // order and its reasons), and draws an id for every message that they may cause.
 func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
-	moving := h.collect(items)
+	h.collect(items)
 	h.lockSKUs(q, locks)
-	h.lockStock(q, locks, items)
-	if moving > 0 {
-		outbox.Draw(q, moving, &h.ids)
+	h.lockStock(q, locks)
+	h.lockRefs(q, locks)
+	if locks == inbox.SkipLocked {
+		q.Queue("select").Exec(func(pgconn.CommandTag) error { // the answers above have come
+			h.markBlocked(items)
+			return nil
+		})
+	}
+	switch {
+	case !h.refs.none():
+		outbox.DrawCounted(q, h.moves, countLines, h.refs.args(), &h.ids)
+	case h.moves > 0:
+		outbox.Draw(q, h.moves, &h.ids)
 	}
 }
 
 // Apply implements inbox.BatchHandler.
 func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 	for _, item := range fresh {
-		e, ok := item.Body.(*Event)
-		if !ok {
-			return fmt.Errorf("%w: body is a %T", errNotOurs, item.Body)
-		}
-		to, first := Partition{item.Record.Topic, item.Record.Partition}, len(h.fold.movements)
-		reason, from, err := h.fold.apply(occurrence{
-			Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, trace: item.TraceParent, from: to,
-		})
-		if err != nil {
+		first := len(h.fold.movements)
+		if err := h.decide(item); err != nil {
 			return err
 		}
-		if reason != "" {
-			item.Reject(reason)
-		}
-		if len(h.fold.movements) > first {
+		item.Effect = 0
+		if n := len(h.fold.movements); first < n && n <= len(h.ids) {
 			item.Effect = h.ids[first] // as insertMovements gives it
 		}
-		if from != nil && h.cfg.OnPartitionMove != nil {
-			h.cfg.OnPartitionMove(e.SKU, *from, to)
-		}
+	}
+	if n := len(h.fold.movements); n > len(h.ids) {
+		return fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
 	}
 	h.write(q)
+	return nil
+}
+
+func (h *Handler) decide(item *inbox.Item) error {
+	e, ok := item.Body.(*Event)
+	if !ok {
+		return fmt.Errorf("%w: body is a %T", errNotOurs, item.Body)
+	}
+	to := Partition{item.Record.Topic, item.Record.Partition}
+	reason, from, err := h.fold.apply(occurrence{
+		Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, trace: item.TraceParent, from: to,
+		time: item.Time, logged: item.Record.Timestamp,
+	})
+	switch {
+	case errors.Is(err, errNotLoaded) && e.Reservation+e.Transfer != "":
+		// Its lines were others a moment ago, when their rows of stock were locked.
+		return fmt.Errorf("%w: %w", inbox.ErrRunAgain, err)
+	case err != nil:
+		return err
+	case reason != "":
+		item.Reject(reason)
+	}
+	if from != nil && h.cfg.OnPartitionMove != nil {
+		h.cfg.OnPartitionMove(h.fold.movements[len(h.fold.movements)-1].key.sku, *from, to)
+	}
 	return nil
 }

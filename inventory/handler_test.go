@@ -88,19 +88,24 @@ func TestABodyOfAnotherPackageFailsTheBatch(t *testing.T) {
 func TestTheTablesRefuseWhatNoDecisionMayWrite(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, testenv.Database(t))
-	const stock = "insert into stock (tenant, sku, location, last_topic, last_partition, on_hand, version, reserved, " +
-		"backorder, backorder_limit) values ('', 'S', 'main', 't', 0, "
+	const stock = "insert into stock (tenant, sku, location, last_topic, last_partition, moved_at, on_hand, version, " +
+		"reserved, backorder, backorder_limit) values ('', 'S', 'main', 't', 0, now(), "
+	const reservation = "insert into reservations values ('', 'R', 'open', null, 't', 0, "
 	for statement, constraint := range map[string]string{
-		stock + "-1, 1, 0, 'deny', null)":                      "stock_not_oversold",
-		stock + "-3, 1, 0, 'limit', 2)":                        "stock_not_oversold",
-		stock + "1, 1, 0, 'limit', null)":                      "stock_limit",
-		stock + "1, 1, 0, 'deny', 5)":                          "stock_limit",
-		stock + "1, 0, 0, 'deny', null)":                       "stock_version_check",
-		stock + "1, 1, -1, 'deny', null)":                      "stock_reserved_check",
-		"insert into skus values ('', 'S', 'limit', null)":     "skus_limit",
-		"insert into skus values ('', 'S', 'allow', 3)":        "skus_limit",
-		"insert into skus values ('', 'S', 'limit', -3)":       "skus_backorder_limit_check",
-		"insert into skus values ('', 'S', 'sometimes', null)": "skus_backorder_check",
+		stock + "-1, 1, 0, 'deny', null)":            "stock_not_oversold",
+		stock + "-3, 1, 0, 'limit', 2)":              "stock_not_oversold",
+		stock + "1, 1, 0, 'limit', null)":            "stock_limit",
+		stock + "1, 1, 0, 'deny', 5)":                "stock_limit",
+		stock + "1, 0, 0, 'deny', null)":             "stock_version_check",
+		stock + "1, 1, -1, 'deny', null)":            "stock_reserved_check",
+		reservation + "'{}', '{}', '{}', 'e', '')":   "reservations_open",
+		reservation + "'{S}', '{}', '{1}', 'e', '')": "reservations_lines",
+		"insert into transfers values ('', 'T', 'sent', 'main', '{S}', '{1}', '{1}', 'e', '')": "transfers_received",
+		"insert into transfers values ('', 'T', 'sent', 'main', '{S}', '{}', null, 'e', '')":   "transfers_lines",
+		"insert into skus values ('', 'S', 'limit', null)":                                     "skus_limit",
+		"insert into skus values ('', 'S', 'allow', 3)":                                        "skus_limit",
+		"insert into skus values ('', 'S', 'limit', -3)":                                       "skus_backorder_limit_check",
+		"insert into skus values ('', 'S', 'sometimes', null)":                                 "skus_backorder_check",
 		`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
 		 values ('', 'S', 'main', 0, 1, 1, 'stock.sold', 'e', '')`: "movements_version_check",
 	} {
@@ -125,29 +130,47 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 	conn := connect(t, testenv.Database(t))
 	for _, statement := range []string{
 		"insert into skus (tenant, sku) select '', i::text from generate_series(1, 20000) i",
-		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-		 select '', i::text, 'main', 1, 1, 'deny', 't', 0 from generate_series(1, 20000) i`,
+		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+		 select '', i::text, 'main', 1, 1, 'deny', 't', 0, now() from generate_series(1, 20000) i`,
+		`insert into reservations (tenant, reservation, state, topic, partition, skus, locations, quantities, event_id,
+		   event_source)
+		 select '', i::text, 'open', 't', 0, array[i::text], '{main}', '{1}', i::text, '' from generate_series(1, 20000) i`,
+		`insert into transfers (tenant, transfer, state, location, skus, sent, event_id, event_source)
+		 select '', i::text, 'sent', 'main', array[i::text], '{1}', i::text, '' from generate_series(1, 20000) i`,
 		"set plan_cache_mode = force_generic_plan",
 	} {
 		_, err := conn.Exec(t.Context(), statement)
 		must(t, err)
 	}
-	const keys, row = "text[], text[], text[]", "text[], text[], text[], bigint[], bigint[], text[], integer[], integer[]"
+	const (
+		keys = "text[], text[], text[], text, boolean"
+		all  = keys + ", text[], text[], text[], text[], text[], text[]"
+		row  = "tid[], bigint[], bigint[], text[], integer[], integer[], timestamptz[]"
+		more = ", bigint[], bigint[], bigint[]"
+		refs = "text[], text[]"
+	)
 	for name, s := range map[string]struct{ sql, types string }{
-		"lock_keys":         {lockKeys, keys + ", text"},
-		"lock_defined":      {lockKeysAndDefined, keys + ", text, text[], text[]"},
-		"skip_keys":         {skipLockedKeys, keys + ", text"},
-		"skip_defined":      {skipLockedKeysAndDefined, keys + ", text, text[], text[]"},
-		"lock_skus":         {lockSKUs, "text[], text[]"},
-		"skip_skus":         {skipLockedSKUs, "text[], text[]"},
-		"update_skus":       {updateSKUs, "text[], text[], text[], bigint[]"},
-		"update_stock_rows": {updateStock, row},
-		"redefine_stock":    {redefineStock, row + ", text[], bigint[]"},
+		"lock_keys":          {lockKeys, keys},
+		"lock_all":           {lockAll, all},
+		"skip_keys":          {skipLockedKeys, keys},
+		"skip_all":           {skipLockedAll, all},
+		"lock_skus":          {lockSKUs, refs},
+		"skip_skus":          {skipLockedSKUs, refs},
+		"lock_reservations":  {lockReservations, refs},
+		"skip_reservations":  {skipLockedReservations, refs},
+		"lock_transfers":     {lockTransfers, refs},
+		"skip_transfers":     {skipLockedTransfers, refs},
+		"update_skus":        {updateSKUs, "text[], text[], text[], bigint[], text[], text[], bigint[]"},
+		"update_stock_rows":  {updateStock, row},
+		"update_all_stock":   {updateAllStock, row + more},
+		"redefine_stock":     {redefineStock, row + more + ", text[], bigint[]"},
+		"update_reservation": {updateReservation, "text, text, text, timestamptz, text, integer, text[], text[], bigint[]"},
+		"update_transfer":    {updateTransfer, "text, text, text, bigint[]"},
 	} {
 		// Once as autovacuum leaves it, once as it is before autovacuum has been there.
 		for _, analyzed := range []bool{false, true} {
 			if analyzed {
-				_, err := conn.Exec(t.Context(), "analyze stock; analyze skus")
+				_, err := conn.Exec(t.Context(), "analyze stock; analyze skus; analyze reservations; analyze transfers")
 				must(t, err)
 			}
 			plan := explain(t, conn, name, s.sql, s.types)

@@ -31,18 +31,23 @@ func events() *rapid.Generator[*Event] {
 	return rapid.Custom(func(t *rapid.T) *Event {
 		e := &Event{
 			Kind: rapid.SampledFrom([]Kind{Received, Sold, Sold, Returned, Adjusted, Counted, Defined}).Draw(t, "kind"),
-			SKU:  rapid.SampledFrom([]string{"A", "Ä"}).Draw(t, "sku"),
 		}
+		sku := rapid.SampledFrom([]string{"A", "Ä"}).Draw(t, "sku")
 		if e.Kind == Defined {
-			e.Policy.Backorder = rapid.SampledFrom([]Backorder{Deny, Allow, Limit}).Draw(t, "backorder")
-			if e.Policy.Backorder == Limit {
-				e.Policy.Max = rapid.OneOf(rapid.Int64Range(0, 10), rapid.Just[int64](math.MaxInt64)).Draw(t, "limit")
+			e.Definition = &Definition{SKU: sku}
+			p := &e.Definition.Policy
+			p.Backorder = rapid.SampledFrom([]Backorder{Deny, Allow, Limit}).Draw(t, "backorder")
+			if p.Backorder == Limit {
+				p.Max = rapid.OneOf(rapid.Int64Range(0, 10), rapid.Just[int64](math.MaxInt64)).Draw(t, "limit")
 			}
 			return e
 		}
-		e.Line.Location = rapid.SampledFrom([]string{"main", "north"}).Draw(t, "location")
-		e.Line.IfVersion = rapid.SampledFrom([]int64{AnyVersion, AnyVersion, AnyVersion, 0, 1, 2, 3}).Draw(t, "if version")
-		e.Line.Quantity = quantities(e.Kind).Draw(t, "quantity")
+		e.Lines = []Line{{
+			SKU:       sku,
+			Location:  rapid.SampledFrom([]string{"main", "north"}).Draw(t, "location"),
+			IfVersion: rapid.SampledFrom([]int64{AnyVersion, AnyVersion, AnyVersion, 0, 1, 2, 3}).Draw(t, "if version"),
+			Quantity:  quantities(e.Kind).Draw(t, "quantity"),
+		}}
 		return e
 	})
 }

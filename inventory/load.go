@@ -7,11 +7,13 @@ import (
 	"onhand/inbox"
 )
 
-// collect lists what the items need: the SKUs that they define, and the stock rows that they may move, each sorted
-// bytewise, which is how collate "C" sorts. It returns how many items may move stock.
-func (h *Handler) collect(items []*inbox.Item) (moving int) {
+// collect lists what the items need: the SKUs that they define, the stock rows that they may move, and the reservations
+// and transfers that they name, each sorted bytewise, which is how collate "C" sorts.
+func (h *Handler) collect(items []*inbox.Item) {
 	h.fold.reset()
-	h.keys, h.defs, h.topic = h.keys[:0], h.defs[:0], ""
+	h.refs.reset()
+	h.keys, h.defs, h.topic, h.moves = h.keys[:0], h.defs[:0], "", 0
+	h.counted = false
 	for _, item := range items {
 		item.Blocked = false
 		e, ok := item.Body.(*Event)
@@ -22,21 +24,60 @@ func (h *Handler) collect(items []*inbox.Item) (moving int) {
 			h.topic = item.Record.Topic
 		}
 		if e.Kind == Defined {
-			if k := (skuKey{item.Tenant, e.SKU}); h.fold.skus[k] == nil {
+			if k := (skuKey{item.Tenant, e.Definition.SKU}); h.fold.skus[k] == nil {
 				h.fold.sku(k)
 				h.defs = append(h.defs, k)
 			}
 			continue
 		}
-		moving++
-		if k := (stockKey{item.Tenant, e.SKU, e.Line.Location}); h.fold.rows[k] == nil {
-			h.fold.rows[k] = &stockRow{key: k}
-			h.keys = append(h.keys, k)
+		h.counted = h.counted || !e.CountedAt.IsZero()
+		h.moves += e.moves()
+		h.note(item.Tenant, e)
+		if e.Kind == TransferReceived {
+			continue // where it arrives is the transfer's to say
+		}
+		for i := range e.Lines {
+			l := &e.Lines[i]
+			h.want(stockKey{item.Tenant, l.SKU, l.Location})
+			if e.Kind == Transferred {
+				h.want(stockKey{item.Tenant, l.SKU, e.To})
+			}
 		}
 	}
 	slices.SortFunc(h.keys, stockKey.compare)
 	slices.SortFunc(h.defs, skuKey.compare)
-	return moving
+	h.refs.sort()
+}
+
+// moves is how many movements e makes at most, and a later event of its batch that names no lines may make of e's.
+func (e *Event) moves() int {
+	switch {
+	case e.Kind == Transferred && e.Transfer != "":
+		return 3 * len(e.Lines)
+	case e.Kind == Transferred, e.Kind == Reserved:
+		return 2 * len(e.Lines)
+	}
+	return len(e.Lines)
+}
+
+// weight is about how many rows e needs; of those that only the database knows, as many as are usual.
+func (e *Event) weight() int {
+	const usual = 8 // lines of a reservation or transfer
+	switch {
+	case e.Kind == Transferred:
+		return 2 * len(e.Lines)
+	case e.Kind == TransferReceived, len(e.Lines) == 0 && e.Kind != Defined:
+		return usual
+	}
+	return len(e.Lines)
+}
+
+// want adds a row of stock to those that the batch may move.
+func (h *Handler) want(k stockKey) {
+	if h.fold.rows[k] == nil {
+		h.fold.rows[k] = &stockRow{key: k}
+		h.keys = append(h.keys, k)
+	}
 }
 
 func (k stockKey) compare(other stockKey) int {
@@ -56,16 +97,41 @@ func (k skuKey) compare(other skuKey) int {
 // markBlocked marks the items that need a row which another client holds.
 func (h *Handler) markBlocked(items []*inbox.Item) {
 	for _, item := range items {
-		e, ok := item.Body.(*Event)
-		switch {
-		case !ok:
-		case e.Kind == Defined:
-			s := h.fold.skus[skuKey{item.Tenant, e.SKU}]
-			item.Blocked = s.blocked || slices.ContainsFunc(s.rows, func(r *stockRow) bool { return r.blocked })
-		default:
-			item.Blocked = h.fold.rows[stockKey{item.Tenant, e.SKU, e.Line.Location}].blocked
+		if e, ok := item.Body.(*Event); ok {
+			item.Blocked = h.blocked(item.Tenant, e)
 		}
 	}
+}
+
+func (h *Handler) blocked(tenant string, e *Event) bool {
+	if e.Kind == Defined {
+		s := h.fold.skus[skuKey{tenant, e.Definition.SKU}]
+		return s.blocked || slices.ContainsFunc(s.rows, func(r *stockRow) bool { return r.blocked })
+	}
+	for _, l := range e.Lines {
+		if h.held(stockKey{tenant, l.SKU, l.Location}) || h.held(stockKey{tenant, l.SKU, e.To}) {
+			return true
+		}
+	}
+	if r := h.fold.reservations[refKey{tenant, e.Reservation}]; r != nil {
+		held := func(l Line) bool { return h.held(stockKey{tenant, l.SKU, l.Location}) }
+		if r.blocked || slices.ContainsFunc(r.lines, held) {
+			return true
+		}
+	}
+	if t := h.fold.transfers[refKey{tenant, e.Transfer}]; t != nil {
+		held := func(sku string) bool { return h.held(stockKey{tenant, sku, t.to}) }
+		if t.blocked || slices.ContainsFunc(t.skus, held) {
+			return true
+		}
+	}
+	return false
+}
+
+// held says whether that row of stock is held by another client.
+func (h *Handler) held(k stockKey) bool {
+	r := h.fold.rows[k]
+	return r != nil && r.blocked
 }
 
 // storedPolicy is a policy as the database has it.

@@ -1,21 +1,27 @@
 package inventory
 
 import (
+	"time"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"onhand/inbox"
 )
 
-// The rows that a batch without definitions needs: those of its keys.
+// The rows that a batch needs which names all of them: those of its keys.
 const wantedKeys = `
 with wanted as (
   select unnest($1::text[]) as tenant, unnest($2::text[]) as sku, unnest($3::text[]) as location,
          generate_series(1, cardinality($1::text[])) as ord, null::integer as definition
-)`
+)
+select w.ord`
 
-// With definitions, also every row of their SKUs, in one order with the others.
-const wantedKeysAndDefined = `
+// In other batches there are also rows that are found by what the database says: every row of the SKUs that are
+// defined, and the lines of the reservations and transfers that are named, as they are at this moment. All of them come
+// in one order. What the lines say is read without a lock; the rows of reservations and transfers are locked after
+// those of stock.
+const wantedAll = `
 with wanted as (
   select w.tenant, w.sku, w.location, w.ord, w.definition
   from (
@@ -23,11 +29,27 @@ with wanted as (
     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (tenant, sku, location, ord)
     union all
     select d.tenant, d.sku, s.location, null, d.ord::integer
-    from unnest($5::text[], $6::text[]) with ordinality as d (tenant, sku, ord)
+    from unnest($6::text[], $7::text[]) with ordinality as d (tenant, sku, ord)
     cross join lateral (select s.location from stock s where s.tenant = d.tenant and s.sku = d.sku offset 0) s
+    union all
+    select d.tenant, l.sku, l.location, null, 0
+    from unnest($8::text[], $9::text[]) as d (tenant, id)
+    cross join lateral (
+      select r.skus, r.locations from reservations r where r.tenant = d.tenant and r.reservation = d.id offset 0
+    ) r
+    cross join lateral unnest(r.skus, r.locations) as l (sku, location)
+    union all
+    select d.tenant, l.sku, t.location, null, 0
+    from unnest($10::text[], $11::text[]) as d (tenant, id)
+    cross join lateral (
+      select t.skus, t.location from transfers t where t.tenant = d.tenant and t.transfer = d.id and t.state = 'sent'
+      offset 0
+    ) t
+    cross join lateral unnest(t.skus) as l (sku)
   ) w
   order by w.tenant collate "C", w.sku collate "C", w.location collate "C"
-)`
+)
+select coalesce(w.ord, 0), coalesce(w.definition, 0), w.tenant, w.sku, w.location`
 
 // What is read of each wanted row, and of the row of skus behind it when there is no such row yet: its policy is what
 // the new one starts with, and must not change before that is committed.
@@ -36,9 +58,8 @@ with wanted as (
 // the rest, so it is the inner side of a nested loop, an index look-up for each line of the list, whatever the planner
 // believes about sizes.
 const (
-	readStock = `
-select coalesce(w.ord, 0), coalesce(w.definition, 0), case when w.definition is not null then w.location end,
-       coalesce(s.version, 0), coalesce(s.on_hand, 0), coalesce(s.reserved, 0),
+	readStock = `,
+       coalesce(s.version, 0), coalesce(s.on_hand, 0), s.elsewhere, case when $5 then s.moved_at end,
        coalesce(s.backorder, u.backorder), coalesce(s.backorder_limit, u.backorder_limit),
        nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid,
        s.version is null and (
@@ -46,8 +67,9 @@ select coalesce(w.ord, 0), coalesce(w.definition, 0), case when w.definition is 
          or u.backorder is null and (select true from skus e where e.tenant = w.tenant and e.sku = w.sku) is not null)
 from wanted w
 left join lateral (
-  select s.version, s.on_hand, s.reserved, s.backorder, s.backorder_limit, s.last_topic, s.last_partition,
-         s.ctid
+  select s.version, s.on_hand, s.moved_at, s.backorder, s.backorder_limit, s.last_topic, s.last_partition, s.ctid,
+         case when s.reserved <> 0 or s.damaged <> 0 or s.in_transit <> 0
+         then array[s.reserved, s.damaged, s.in_transit] end as elsewhere
   from stock s
   where s.tenant = w.tenant and s.sku = w.sku and s.location = w.location
   for update`
@@ -63,38 +85,34 @@ left join lateral (
 	waitAndRead = readStock + readPolicy + readEnd
 	skipAndRead = readStock + skipLocked + readPolicy + skipLocked + readEnd
 
-	lockKeys                 = wantedKeys + waitAndRead
-	lockKeysAndDefined       = wantedKeysAndDefined + waitAndRead
-	skipLockedKeys           = wantedKeys + skipAndRead
-	skipLockedKeysAndDefined = wantedKeysAndDefined + skipAndRead
+	lockKeys       = wantedKeys + waitAndRead
+	lockAll        = wantedAll + waitAndRead
+	skipLockedKeys = wantedKeys + skipAndRead
+	skipLockedAll  = wantedAll + skipAndRead
 )
 
 // lockStock queues the locks on the stock rows that the batch may change.
-func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks, items []*inbox.Item) {
-	if len(h.keys)+len(h.defs) == 0 {
+func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks) {
+	if len(h.keys)+len(h.defs) == 0 && h.refs.none() {
 		return
 	}
-	sql := lockKeys
-	if locks == inbox.SkipLocked {
-		sql = skipLockedKeys
-	}
+	wait, skip := lockKeys, skipLockedKeys
 	keys, args := h.keyColumns()
-	if len(h.defs) > 0 {
-		sql = lockKeysAndDefined
-		if locks == inbox.SkipLocked {
-			sql = skipLockedKeysAndDefined
-		}
+	read := h.readNamed
+	if len(h.defs) > 0 || !h.refs.none() {
+		wait, skip, read = lockAll, skipLockedAll, h.readFound
 		tenants, skus := h.definedColumns()
-		args = append(args, tenants, skus)
+		args = append(append(args, tenants, skus), h.refs.args()...)
+	}
+	sql := wait
+	if locks == inbox.SkipLocked {
+		sql = skip
 	}
 	q.Queue(sql, args...).Query(func(rows pgx.Rows) error {
-		if err := h.readStock(rows, keys); err != nil {
+		if err := read(rows, keys); err != nil {
 			return err
 		}
 		h.settle()
-		if locks == inbox.SkipLocked {
-			h.markBlocked(items)
-		}
 		return nil
 	})
 }
@@ -115,52 +133,84 @@ func (h *Handler) keyColumns() (keys []*stockRow, args []any) {
 		skus = append(skus, k.sku)
 		locations = append(locations, k.location)
 	}
-	return keys, []any{tenants, skus, locations, h.topic}
+	return keys, []any{tenants, skus, locations, h.topic, h.counted}
 }
 
 // stockAnswer is one line of the answer. Nothing in it is allocated for the usual one.
 type stockAnswer struct {
-	ord, definition, lastPartition int32
-	version, onHand, reserved      int64
-	backorder                      pgtype.DriverBytes // nil: there is neither a row of stock nor of skus
-	limit                          *int64
-	location                       *string // only with a definition
-	place                          pgtype.TID
-	lastTopic                      *string // nil: the topic that was sent
-	unlocked                       bool    // a row is there, and held by another client
+	ord             int32
+	version, onHand int64
+	elsewhere       []int64            // reserved, damaged and in transit; nil: there is none of these
+	movedAt         *time.Time         // nil: there is no such row, or the batch has no use for it
+	backorder       pgtype.DriverBytes // nil: there is neither a row of stock nor of skus
+	limit           *int64
+	lastTopic       *string // nil: the topic that was sent
+	lastPartition   int32
+	place           pgtype.TID
+	unlocked        bool // a row is there, and held by another client
+
+	// Only where rows are found that were not asked for by name.
+	definition int32
+	key        stockKey
 }
 
 func (a *stockAnswer) columns() []any {
 	return []any{
-		&a.ord, &a.definition, &a.location, &a.version, &a.onHand, &a.reserved, &a.backorder, &a.limit,
-		&a.lastTopic, &a.lastPartition, &a.place, &a.unlocked,
+		&a.version, &a.onHand, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.lastTopic, &a.lastPartition,
+		&a.place, &a.unlocked,
 	}
 }
 
-// readStock takes in the answer; keys are the rows that were asked for by name.
-func (h *Handler) readStock(rows pgx.Rows, keys []*stockRow) error {
+// readNamed takes in the answer of which each line is about one of keys.
+func (h *Handler) readNamed(rows pgx.Rows, keys []*stockRow) error {
 	var a stockAnswer
-	_, err := pgx.ForEachRow(rows, a.columns(), func() error {
-		if a.definition > 0 {
-			h.fold.take(h.fold.definedRow(h.defs[a.definition-1], *a.location), &a, h.topic)
-			return nil
-		}
-		r := keys[a.ord-1]
-		h.fold.take(r, &a, h.topic)
-		if !r.stored && !r.blocked {
-			// What the answer says of the policy is the row of skus, which is locked now.
-			s := h.fold.attach(r)
-			s.stored, s.policy = a.backorder != nil, r.stock.Policy
+	_, err := pgx.ForEachRow(rows, append([]any{&a.ord}, a.columns()...), func() error {
+		h.takeNamed(keys[a.ord-1], &a)
+		return nil
+	})
+	return err
+}
+
+// readFound takes in the answer that has other rows beside those of keys.
+func (h *Handler) readFound(rows pgx.Rows, keys []*stockRow) error {
+	var a stockAnswer
+	found := []any{&a.ord, &a.definition, &a.key.tenant, &a.key.sku, &a.key.location}
+	_, err := pgx.ForEachRow(rows, append(found, a.columns()...), func() error {
+		switch {
+		case a.ord > 0:
+			h.takeNamed(keys[a.ord-1], &a)
+		case a.definition > 0:
+			r := h.found(a.key)
+			h.fold.attach(r)
+			h.fold.take(r, &a, h.topic)
+		default:
+			h.takeLine(&a)
 		}
 		return nil
 	})
 	return err
 }
 
+func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) {
+	h.fold.take(r, a, h.topic)
+	if !r.stored && !r.blocked {
+		// What the answer says of the policy is the row of skus, which is locked now.
+		s := h.fold.attach(r)
+		s.stored, s.policy = a.backorder != nil, r.stock.Policy
+	}
+}
+
 // take fills r with the answer about it.
 func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 	r.stored, r.blocked, r.place = a.version > 0, a.unlocked, a.place
-	r.stock = Stock{OnHand: a.onHand, Reserved: a.reserved, Version: a.version}
+	r.elsewhere = len(a.elsewhere) > 0
+	r.stock = Stock{OnHand: a.onHand, Version: a.version}
+	if a.movedAt != nil {
+		r.stock.MovedAt = *a.movedAt
+	}
+	if len(a.elsewhere) > 0 {
+		r.stock.Reserved, r.stock.Damaged, r.stock.InTransit = a.elsewhere[0], a.elsewhere[1], a.elsewhere[2]
+	}
 	if a.backorder != nil {
 		r.stock.Policy = storedPolicy(a.backorder, a.limit)
 	}
@@ -172,16 +222,21 @@ func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 	}
 }
 
-// definedRow is the row of a SKU that the batch defines, and is new to the fold if no item moves it.
-func (f *fold) definedRow(k skuKey, location string) *stockRow {
-	key := stockKey{k.tenant, k.sku, location}
-	r, ok := f.rows[key]
-	if !ok {
-		r = &stockRow{key: key}
-		f.rows[key] = r
+// takeLine takes in a row that a reservation or transfer led to. It may have been asked for in another way too; then it
+// was or will be answered the same. There is always such a row: whoever promised or sent something made a movement of
+// it.
+func (h *Handler) takeLine(a *stockAnswer) {
+	r := h.found(a.key)
+	if h.fold.skus[a.key.skuKey()] != nil {
+		h.fold.attach(r)
 	}
-	f.attach(r)
-	return r
+	h.fold.take(r, a, h.topic)
+}
+
+// found is a row that the database led to, and is new to the batch if no item names it.
+func (h *Handler) found(k stockKey) *stockRow {
+	h.want(k)
+	return h.fold.rows[k]
 }
 
 // settle gives the rows that are not there yet, of SKUs that the batch defines, the policy of their SKU.

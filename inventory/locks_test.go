@@ -92,7 +92,7 @@ set on_hand = 3, version = 2, backorder = 'limit', backorder_limit = 1, last_top
 			must(t, err)
 
 			sale := moves(Sold, "S", "main", 4)
-			sale.Line.IfVersion = 2
+			sale.Lines[0].IfVersion = 2
 			is := items(append([]occurrence{sale, moves(Sold, "S", "main", 1)}, more...))
 			b := mustBegin(t, c.one)
 			loaded := c.loadBlocked(t, b, is)

@@ -32,22 +32,23 @@ func newModel() *model {
 }
 
 func (m *model) apply(o occurrence) (reason string) {
-	sku := skuKey{o.tenant, o.SKU}
 	if o.Kind == Defined {
+		sku := skuKey{o.tenant, o.Definition.SKU}
 		for k, row := range m.rows {
-			if k.tenant == o.tenant && k.sku == o.SKU && !allowed(o.Policy, big.NewInt(row.onHand)) {
+			if k.tenant == o.tenant && k.sku == o.Definition.SKU && !allowed(o.Definition.Policy, big.NewInt(row.onHand)) {
 				return "policy_conflict"
 			}
 		}
-		m.policies[sku] = o.Policy
+		m.policies[sku] = o.Definition.Policy
 		return ""
 	}
-	key := stockKey{o.tenant, o.SKU, o.Line.Location}
+	key := stockKey{o.tenant, o.Lines[0].SKU, o.Lines[0].Location}
+	sku := key.skuKey()
 	row, exists := m.rows[key]
-	if o.Line.IfVersion != AnyVersion && o.Line.IfVersion != row.version {
+	if o.Lines[0].IfVersion != AnyVersion && o.Lines[0].IfVersion != row.version {
 		return "version_mismatch"
 	}
-	before, quantity := big.NewInt(row.onHand), big.NewInt(o.Line.Quantity)
+	before, quantity := big.NewInt(row.onHand), big.NewInt(o.Lines[0].Quantity)
 	after := new(big.Int)
 	switch o.Kind {
 	case Received, Returned, Adjusted:

@@ -62,7 +62,7 @@ func foldOf(batch []occurrence, stored map[stockKey]storedRow, policies map[skuK
 	}
 	for _, o := range batch {
 		if o.Kind == Defined {
-			s := f.sku(skuKey{o.tenant, o.SKU})
+			s := f.sku(skuKey{o.tenant, o.Definition.SKU})
 			s.policy, s.stored = policies[s.key], true
 			for k := range stored {
 				if k.skuKey() == s.key {
@@ -73,7 +73,7 @@ func foldOf(batch []occurrence, stored map[stockKey]storedRow, policies map[skuK
 	}
 	for _, o := range batch {
 		if o.Kind != Defined {
-			r := load(stockKey{o.tenant, o.SKU, o.Line.Location})
+			r := load(stockKey{o.tenant, o.Lines[0].SKU, o.Lines[0].Location})
 			if !r.stored {
 				s := f.attach(r)
 				s.policy = policies[s.key]

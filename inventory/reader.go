@@ -35,51 +35,89 @@ func (r *reader) reset(value []byte) {
 // release lets go of the record.
 func (r *reader) release() { r.reset(nil) }
 
-// object reads one object and calls member for each name (with its quotes) before its value; member must read the
-// value. Whatever follows the object is refused.
-func (r *reader) object(member func(name []byte) error) error {
+// whole reads the object that the record is, as object does. Whatever follows it is refused.
+func (r *reader) whole(member func(name []byte) error) error {
 	if bytes.HasPrefix(r.value, []byte("\xef\xbb\xbf")) {
 		return inbox.ParkAt("byte_order_mark", "", 0)
 	}
+	_, isObject, err := r.object(member)
+	if err == nil {
+		err = r.end()
+	}
+	if err == nil && !isObject {
+		err = inbox.ParkAt("not_an_object", "", 0)
+	}
+	return err
+}
+
+// object reads one object and calls member for each name (with its quotes) before its value; member must read the
+// value. What is no object is read too. It returns where the value starts.
+func (r *reader) object(member func(name []byte) error) (at int, isObject bool, err error) {
 	if r.dec.PeekKind() != jsontext.KindBeginObject {
-		return r.otherThanObject()
+		_, at, err = r.any()
+		return at, false, err
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
-		return r.syntax(err)
+		return 0, true, r.syntax(err)
 	}
+	at = r.offset() - len("{")
 	for r.dec.PeekKind() != jsontext.KindEndObject {
 		name, err := r.dec.ReadValue()
 		if err != nil {
-			return r.syntax(err)
+			return at, true, r.syntax(err)
 		}
 		if err := member(name); err != nil {
-			return err
+			return at, true, err
 		}
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
-		return r.syntax(err)
+		return at, true, r.syntax(err)
 	}
-	return r.end()
+	return at, true, nil
 }
 
-func (r *reader) otherThanObject() error {
-	if _, _, err := r.any(); err != nil {
-		return err
+// array reads one array and calls element before each element, which it must read. What is no array is read too. It
+// returns where the value starts.
+func (r *reader) array(element func() error) (at int, isArray bool, err error) {
+	if r.dec.PeekKind() != jsontext.KindBeginArray {
+		_, at, err = r.any()
+		return at, false, err
 	}
-	if err := r.end(); err != nil {
-		return err
+	if _, err := r.dec.ReadToken(); err != nil {
+		return 0, true, r.syntax(err)
 	}
-	return inbox.ParkAt("not_an_object", "", 0)
+	at = r.offset() - len("[")
+	for r.dec.PeekKind() != jsontext.KindEndArray {
+		if err := element(); err != nil {
+			return at, true, err
+		}
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return at, true, r.syntax(err)
+	}
+	return at, true, nil
 }
+
+// offset is where the reader is in the record: behind what it read last.
+func (r *reader) offset() int { return int(r.dec.InputOffset()) }
 
 // end makes sure that nothing but white space is left.
 func (r *reader) end() error {
-	at := int(r.dec.InputOffset())
+	at := r.offset()
 	rest := bytes.TrimLeft(r.value[at:], " \t\r\n")
 	if len(rest) == 0 {
 		return nil
 	}
 	return inbox.ParkAt("trailing_data", "", len(r.value)-len(rest))
+}
+
+// unquote returns what a name, with its quotes, stands for, and whether it is written with escapes.
+func (r *reader) unquote(name []byte) (plain string, escaped bool, err error) {
+	b, err := jsontext.AppendUnquote(nil, name)
+	if err != nil {
+		return "", false, r.syntax(err)
+	}
+	return string(b), bytes.IndexByte(name, '\\') >= 0, nil
 }
 
 // any reads one value, whatever it is: as it stands in the record, and where.
@@ -88,7 +126,7 @@ func (r *reader) any() (raw []byte, at int, err error) {
 	if err != nil {
 		return nil, 0, r.syntax(err)
 	}
-	at = int(r.dec.InputOffset()) - len(raw)
+	at = r.offset() - len(raw)
 	if raw[0] == '{' || raw[0] == '[' {
 		if deep := tooDeep(raw, maxDepth-r.dec.StackDepth()); deep >= 0 {
 			return nil, 0, inbox.ParkAt("too_deep", "", at+deep)

@@ -15,6 +15,8 @@ func (h *Handler) write(q *pgx.Batch) {
 	insertStockRows(q, created)
 	updateStockRows(q, moved)
 	redefineStockRows(q, redefined)
+	h.writeReservations(q)
+	h.writeTransfers(q)
 	insertMovements(q, h.fold.movements, h.ids)
 }
 
@@ -42,14 +44,17 @@ func (h *Handler) changedRows() (created, moved, redefined []*stockRow) {
 // Both inserts into skus and into stock are plain: a unique violation means that another batch has created the row
 // since Load looked for it, and this batch, which decided without it, has to be run again.
 const insertSKUs = `
-insert into skus (tenant, sku, backorder, backorder_limit)
-select tenant, sku, backorder, backorder_limit
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as n (tenant, sku, backorder, backorder_limit)`
+insert into skus (tenant, sku, backorder, backorder_limit, name, unit, low_stock)
+select tenant, sku, backorder, backorder_limit, name, unit, low_stock
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
+  as n (tenant, sku, backorder, backorder_limit, name, unit, low_stock)`
 
 const updateSKUs = `
 update skus s
-set backorder = n.backorder, backorder_limit = n.backorder_limit, updated_at = now()
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as n (tenant, sku, backorder, backorder_limit)
+set backorder = n.backorder, backorder_limit = n.backorder_limit, name = n.name, unit = n.unit,
+    low_stock = n.low_stock, updated_at = now()
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
+  as n (tenant, sku, backorder, backorder_limit, name, unit, low_stock)
 where s.tenant = n.tenant and s.sku = n.sku`
 
 func (h *Handler) writeSKUs(q *pgx.Batch) {
@@ -57,9 +62,9 @@ func (h *Handler) writeSKUs(q *pgx.Batch) {
 	var created, updated []*skuRow
 	for _, k := range keys {
 		switch s := h.fold.skus[k]; {
-		case s.stored && s.defined:
+		case s.stored && s.definition != nil:
 			updated = append(updated, s)
-		case !s.stored && (s.defined || s.needed):
+		case !s.stored && (s.definition != nil || s.needed):
 			created = append(created, s)
 		}
 	}
@@ -73,9 +78,21 @@ func queueSKUs(q *pgx.Batch, sql string, rows []*skuRow) {
 	}
 	n := len(rows)
 	tenants, skus, backorders, limits := make([]string, n), make([]string, n), make([]string, n), make([]*int64, n)
+	names, units, low := make([]*string, n), make([]*string, n), make([]*int64, n)
 	for i, s := range rows {
 		tenants[i], skus[i] = s.key.tenant, s.key.sku
 		backorders[i], limits[i] = s.policy.Backorder.String(), s.policy.limitColumn()
+		if d := s.definition; d != nil {
+			names[i], units[i], low[i] = orNull(d.Name), orNull(d.Unit), d.LowStock
+		}
 	}
-	q.Queue(sql, tenants, skus, backorders, limits)
+	q.Queue(sql, tenants, skus, backorders, limits, names, units, low)
+}
+
+// orNull is null for the empty string.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

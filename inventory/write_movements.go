@@ -3,21 +3,22 @@ package inventory
 import "github.com/jackc/pgx/v5"
 
 // A movement's row is its message too: message_id is the place in the order in which they leave.
-const insertLedger = `
-insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+const (
+	insertLedger = `
+insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id`
+	ledgerValues = `)
 select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]), unnest($5::bigint[]),
        unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[])`
 
-// The same for a batch with events that belong to traces.
-const insertTracedLedger = `
-insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id,
-                       traceparent)
-select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]), unnest($5::bigint[]),
-       unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]),
-       unnest($11::text[])`
+	insertPlain  = insertLedger + ledgerValues
+	insertTraced = insertLedger + `, traceparent` + ledgerValues + `, unnest($11::text[])`
+	insertFull   = insertLedger + `, traceparent, reserved, damaged, in_transit` + ledgerValues + `, unnest($11::text[]),
+       nullif(unnest($12::bigint[]), 0), nullif(unnest($13::bigint[]), 0), nullif(unnest($14::bigint[]), 0)`
+)
 
 // insertMovements gives the movements the ids that were drawn for messages, in the order in which they happened; there
-// must be at least as many.
+// must be at least as many. What is the same for all movements of a batch, because its events belong to no traces and
+// its rows have nothing but stock on hand, is not sent.
 func insertMovements(q *pgx.Batch, ms []movement, ids []int64) {
 	if len(ms) == 0 {
 		return
@@ -26,23 +27,40 @@ func insertMovements(q *pgx.Batch, ms []movement, ids []int64) {
 	tenants, skus, locations := make([]string, n), make([]string, n), make([]string, n)
 	versions, deltas, onHand := make([]int64, n), make([]int64, n), make([]int64, n)
 	kinds, events, sources := make([]string, n), make([]string, n), make([]string, n)
-	var traces []string
+	traced, full := false, false
 	for i := range ms {
 		m := &ms[i]
-		if m.trace != "" {
-			if traces == nil {
-				traces = make([]string, n)
-			}
-			traces[i] = m.trace
-		}
 		tenants[i], skus[i], locations[i] = m.key.tenant, m.key.sku, m.key.location
 		versions[i], deltas[i], onHand[i] = m.after.Version, m.delta, m.after.OnHand
 		kinds[i], events[i], sources[i] = m.kind.String(), m.id, m.source
+		traced = traced || m.trace != ""
+		full = full || m.after.Reserved|m.after.Damaged|m.after.InTransit != 0
 	}
 	args := []any{tenants, skus, locations, versions, deltas, onHand, kinds, events, sources, ids[:n]}
-	if traces == nil {
-		q.Queue(insertLedger, args...)
-		return
+	switch {
+	case full:
+		q.Queue(insertFull, append(append(args, traces(ms)), elsewhere(ms)...)...)
+	case traced:
+		q.Queue(insertTraced, append(args, traces(ms))...)
+	default:
+		q.Queue(insertPlain, args...)
 	}
-	q.Queue(insertTracedLedger, append(args, traces)...)
+}
+
+func traces(ms []movement) []string {
+	column := make([]string, len(ms))
+	for i := range ms {
+		column[i] = ms[i].trace
+	}
+	return column
+}
+
+// elsewhere are the columns of what is not simply on hand.
+func elsewhere(ms []movement) []any {
+	reserved, damaged, inTransit := make([]int64, len(ms)), make([]int64, len(ms)), make([]int64, len(ms))
+	for i := range ms {
+		s := &ms[i].after
+		reserved[i], damaged[i], inTransit[i] = s.Reserved, s.Damaged, s.InTransit
+	}
+	return []any{reserved, damaged, inTransit}
 }

@@ -145,6 +145,9 @@ create table skus (
     sku             text collate "C" not null,
     backorder       text not null default 'deny' check (backorder in ('deny', 'allow', 'limit')),
     backorder_limit bigint check (backorder_limit >= 0),
+    low_stock       bigint check (low_stock >= 0), -- available at or below it is low; null = nobody asked
+    name            text,
+    unit            text,
     updated_at      timestamptz not null default now(),
     primary key (tenant, sku),
     constraint skus_limit check ((backorder = 'limit') = (backorder_limit is not null))
@@ -155,21 +158,67 @@ create table stock (
     sku              text collate "C" not null,
     location         text collate "C" not null,
     on_hand          bigint not null,
-    reserved         bigint not null default 0 check (reserved >= 0),
+    reserved         bigint not null default 0 check (reserved >= 0), -- of on_hand, promised
+    damaged          bigint not null default 0 check (damaged >= 0), -- beside on_hand
+    in_transit       bigint not null default 0 check (in_transit >= 0), -- on the way to this location
     version          bigint not null check (version > 0),
     -- The policy of skus, copied here because the CHECK needs it.
     backorder        text not null,
     backorder_limit  bigint,
-    -- The partition that changed this row last: all events of a SKU should share one.
+    -- The partition that changed this row last: all events of a SKU should share one. -1 = none yet: events of several
+    -- lines come from where they may.
     last_topic       text collate "C" not null,
     last_partition   integer not null,
     partition_moves  integer not null default 0,
+    -- When what lies there was last changed or counted, by the events' own times: a count of what was there before is
+    -- outdated. Null = never.
+    moved_at         timestamptz,
     updated_at       timestamptz not null default now(),
     primary key (tenant, sku, location),
     constraint stock_limit check ((backorder = 'limit') = (backorder_limit is not null)),
     constraint stock_not_oversold
         check (on_hand >= 0 or backorder = 'allow' or (backorder = 'limit' and on_hand >= -backorder_limit))
 ) with (fillfactor = 70);
+
+-- Promises of stock. Who locks a row has locked the rows of stock of its lines before.
+create table reservations (
+    tenant       text collate "C" not null,
+    reservation  text collate "C" not null,
+    state        text not null check (state in ('open', 'released', 'fulfilled', 'expired')),
+    expires_at   timestamptz, -- null = never
+    -- The record that set the deadline: it lapses by the time of that partition's log.
+    topic        text collate "C" not null,
+    partition    integer not null,
+    -- What is still promised; empty once it is closed.
+    skus         text[] not null,
+    locations    text[] not null,
+    quantities   bigint[] not null,
+    event_id     text collate "C" not null, -- that made it
+    event_source text collate "C" not null,
+    updated_at   timestamptz not null default now(),
+    primary key (tenant, reservation),
+    constraint reservations_lines
+        check (cardinality(skus) = cardinality(locations) and cardinality(skus) = cardinality(quantities)),
+    constraint reservations_open check ((state = 'open') = (cardinality(skus) > 0))
+);
+
+-- Goods on their way from one location to another.
+create table transfers (
+    tenant       text collate "C" not null,
+    transfer     text collate "C" not null,
+    state        text not null check (state in ('sent', 'received')),
+    location     text collate "C" not null, -- where to
+    skus         text[] not null,
+    sent         bigint[] not null,
+    received     bigint[], -- null until it is
+    event_id     text collate "C" not null, -- that made it
+    event_source text collate "C" not null,
+    updated_at   timestamptz not null default now(),
+    primary key (tenant, transfer),
+    constraint transfers_received check ((state = 'received') = (received is not null)),
+    constraint transfers_lines
+        check (cardinality(skus) = cardinality(sent) and cardinality(skus) = cardinality(coalesce(received, sent)))
+);
 
 -- Of outgoing messages: movements and outbox_messages draw from it. A number drawn stands for a block of ids that ends
 -- before the next number; they are drawn while the locks that order the messages are held (ARCHITECTURE.md, "Out").
@@ -189,6 +238,10 @@ create table movements (
     event_id     text collate "C" not null,
     event_source text collate "C" not null,
     traceparent  text not null default '', -- of the event's record (W3C Trace Context), for the message
+    -- As stock has them after it; null = 0.
+    reserved     bigint,
+    damaged      bigint,
+    in_transit   bigint,
     primary key (tenant, sku, location, version),
     constraint movements_message unique (message_id)
 );
@@ -265,7 +318,10 @@ select m.id, coalesce(m.topic, (select outbox_topic from installation), 'invento
        coalesce(m.payload, convert_to(
          '{"kind":"stock.changed"' || case when m.tenant <> '' then ',"tenant":' || to_json(m.tenant)::text else '' end
          || ',"sku":' || to_json(m.sku)::text || ',"location":' || to_json(m.location)::text
-         || ',"on_hand":' || m.on_hand || ',"reserved":0,"available":' || m.on_hand
+         || ',"on_hand":' || m.on_hand || ',"reserved":' || coalesce(m.reserved, 0)
+         || ',"available":' || m.on_hand - coalesce(m.reserved, 0)
+         || case when m.damaged <> 0 then ',"damaged":' || m.damaged else '' end
+         || case when m.in_transit <> 0 then ',"in_transit":' || m.in_transit else '' end
          || ',"version":' || m.version || ',"follows":' || m.version - 1 || ',"delta":' || m.delta
          || ',"event_id":' || to_json(m.event_id)::text
          || case when m.event_source <> '' then ',"source":' || to_json(m.event_source)::text else '' end
@@ -276,15 +332,17 @@ select m.id, coalesce(m.topic, (select outbox_topic from installation), 'invento
          || case when m.traceparent <> '' then array['traceparent', m.traceparent::bytea] end) as headers
 from (
   select message_id as id, null::text as topic, null::bytea as key, event_id, null::bytea as payload,
-         null::bytea[] as headers, tenant, sku, location, version, delta, on_hand, kind, event_source, traceparent
+         null::bytea[] as headers, tenant, sku, location, version, delta, on_hand, reserved, damaged, in_transit, kind,
+         event_source, traceparent
   from movements
   union all
-  select message_id, null, null, event_id, null, null, tenant, sku, location, version, delta, on_hand, kind, event_source,
-         traceparent
+  select message_id, null, null, event_id, null, null, tenant, sku, location, version, delta, on_hand, reserved,
+         damaged, in_transit, kind, event_source, traceparent
   from movements_archive
   union all
   select id, topic, key, event_id, payload, headers, null::text collate "C", null::text collate "C",
-         null::text collate "C", null::bigint, null::bigint, null::bigint, null::text, null::text collate "C", null::text
+         null::text collate "C", null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
+         null::text, null::text collate "C", null::text
   from outbox_messages
 ) m
 where m.id is not null;
@@ -310,6 +368,8 @@ drop table outbox_messages;
 drop table movements_archive;
 drop table movements;
 drop sequence outbox_id;
+drop table transfers;
+drop table reservations;
 drop table stock;
 drop table skus;
 drop table dead_letters;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -57,16 +58,30 @@ const drawBlocks = `select nextval('outbox_id') from generate_series(1, $1::inte
 // that has its transaction id already (pg_current_xact_id): the relay's safe horizon rests on both.
 func Draw(q *pgx.Batch, n int, ids *[]int64) {
 	*ids = (*ids)[:0]
-	q.Queue(drawBlocks, (n+blockSize-1)/blockSize).Query(func(rows pgx.Rows) error {
-		var first int64
-		_, err := pgx.ForEachRow(rows, []any{&first}, func() error {
-			for id := first; id < first+blockSize && len(*ids) < n; id++ {
-				*ids = append(*ids, id)
-			}
-			return nil
-		})
-		return err
+	q.Queue(drawBlocks, (n+blockSize-1)/blockSize).Query(func(rows pgx.Rows) error { return readBlocks(rows, n, ids) })
+}
+
+// DrawCounted is Draw for n ids and as many more as count says, which is an expression of SQL whose arguments begin at
+// $2: for a batch of which only the database knows how many messages it may cause.
+func DrawCounted(q *pgx.Batch, n int, count string, args []any, ids *[]int64) {
+	*ids = (*ids)[:0]
+	sql := fmt.Sprintf("select nextval('outbox_id') from generate_series(1, ($1::bigint + %s + %d) / %d)",
+		count, blockSize-1, blockSize)
+	q.Queue(sql, append([]any{n}, args...)...).Query(func(rows pgx.Rows) error {
+		return readBlocks(rows, math.MaxInt, ids)
 	})
+}
+
+// readBlocks fills ids from blocks, up to most.
+func readBlocks(rows pgx.Rows, most int, ids *[]int64) error {
+	var first int64
+	_, err := pgx.ForEachRow(rows, []any{&first}, func() error {
+		for id := first; id < first+blockSize && len(*ids) < most; id++ {
+			*ids = append(*ids, id)
+		}
+		return nil
+	})
+	return err
 }
 
 // Messages lie in three partitions in turn, a range of ids each, so that those that have left can go all at once.

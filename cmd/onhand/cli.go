@@ -30,6 +30,7 @@ type cli struct {
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask a running onhand whether it is ready; for images without a shell."`
 	Produce     produceCmd     `cmd:"" help:"Write made-up events, to try things out."`
 	Demo        demoCmd        `cmd:"" help:"Show all of it: feed the service, kill it again and again, and count."`
+	Schema      schemaCmd      `cmd:"" help:"Print the JSON Schema of a kind of events."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 
 	Output    string `short:"o" default:"table" placeholder:"table|json" env:"ONHAND_OUTPUT" help:"Form of what is printed: table or json (${default})."`

@@ -24,14 +24,14 @@ func (explainCmd) Help() string {
 // movementsTable lists movements and how far their messages are.
 func movementsTable(t *cliout.Grid, ms []explain.Movement) {
 	t.Row()
-	t.Row("SKU", "LOCATION", "VERSION", "DELTA", "ON HAND", "KIND", "RECORDED", "MESSAGE", "WHERE IT IS")
+	t.Row("SKU", "LOCATION", "VERSION", "DELTA", "ON HAND", "RESERVED", "KIND", "RECORDED", "MESSAGE", "WHERE IT IS")
 	for _, m := range ms {
 		state := "-"
 		if m.Message != nil {
 			state = messageWord(m.Message)
 		}
-		t.Row(m.SKU, m.Location, m.Version, signed(m.Delta), m.OnHand, m.Kind, instantOrDash(&m.RecordedAt),
-			orNull(m.MessageID), state)
+		t.Row(m.SKU, m.Location, m.Version, signed(m.Delta), m.OnHand, m.Reserved, m.Kind,
+			instantOrDash(&m.RecordedAt), orNull(m.MessageID), state)
 	}
 }
 

@@ -118,7 +118,7 @@ func (e *explainedSKU) table(t *cliout.Grid) {
 	listed := listedStock{Stock: e.Stock}
 	listed.table(t)
 	t.Row()
-	t.Row("RECORDED", "LOCATION", "VERSION", "DELTA", "ON HAND", "KIND", "EVENT", "SOURCE", "RECORD", "")
+	t.Row("RECORDED", "LOCATION", "VERSION", "DELTA", "ON HAND", "RESERVED", "KIND", "EVENT", "SOURCE", "RECORD", "")
 	for _, l := range e.Lines {
 		record, archived := "-", ""
 		if l.Record != nil {
@@ -127,7 +127,7 @@ func (e *explainedSKU) table(t *cliout.Grid) {
 		if l.Archived {
 			archived = "archived"
 		}
-		t.Row(instantOrDash(&l.RecordedAt), l.Location, l.Version, signed(l.Delta), l.OnHand, l.Kind, l.EventID,
-			orDash(&l.EventSource), record, archived)
+		t.Row(instantOrDash(&l.RecordedAt), l.Location, l.Version, signed(l.Delta), l.OnHand, l.Reserved, l.Kind,
+			l.EventID, orDash(&l.EventSource), record, archived)
 	}
 }

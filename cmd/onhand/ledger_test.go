@@ -22,8 +22,8 @@ select '', 'SKU-' || s, 'main', v, 1, v, 'stock.received', 'e-' || s || '-' || v
        now() - interval '1 day' * ($2 - v)
 from generate_series(1, $1::integer) s, generate_series(1, $2::integer) v`, rows, n)
 	execute(t, pool, `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-select tenant, sku, location, max(version), max(version), 'deny', 't', 0 from movements group by 1, 2, 3`)
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+select tenant, sku, location, max(version), max(version), 'deny', 't', 0, now() from movements group by 1, 2, 3`)
 }
 
 func TestOldMovementsAreArchivedAndTheReasonIsOnRecord(t *testing.T) {

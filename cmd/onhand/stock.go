@@ -147,10 +147,11 @@ func (c *stockCmd) missing(rows []stock.Row) []string {
 }
 
 func (l *listedStock) table(t *cliout.Grid) {
-	t.Row("TENANT", "SKU", "LOCATION", "ON HAND", "RESERVED", "AVAILABLE", "VERSION", "BACKORDER", "UPDATED")
+	t.Row("TENANT", "SKU", "LOCATION", "ON HAND", "RESERVED", "AVAILABLE", "DAMAGED", "IN TRANSIT", "VERSION",
+		"BACKORDER", "UPDATED")
 	for _, r := range l.Stock {
-		t.Row(orDash(&r.Tenant), r.SKU, r.Location, r.OnHand, r.Reserved, r.Available, r.Version, backorder(&r),
-			instantOrDash(&r.UpdatedAt))
+		t.Row(orDash(&r.Tenant), r.SKU, r.Location, r.OnHand, r.Reserved, r.Available, r.Damaged, r.InTransit, r.Version,
+			backorder(&r), instantOrDash(&r.UpdatedAt))
 	}
 }
 

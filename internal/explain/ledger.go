@@ -29,8 +29,9 @@ type Question struct {
 // Of all locations only those are read in which something moved last: each line that is wanted is in one of them. A
 // line is there twice where an opening balance stands for it.
 const selectLines = `
-select l.tenant, l.sku, l.location, l.version, l.kind, l.delta, l.on_hand, l.recorded_at, l.archived, l.message_id,
-       l.event_id, l.event_source
+select l.tenant, l.sku, l.location, l.version, l.kind, l.delta, l.on_hand, coalesce(l.reserved, 0) as reserved,
+       coalesce(l.damaged, 0) as damaged, coalesce(l.in_transit, 0) as in_transit, l.recorded_at, l.archived,
+       l.message_id, l.event_id, l.event_source
 from (
   select s.tenant, s.sku, s.location, newest.recorded_at
   from stock s
@@ -46,13 +47,14 @@ from (
 cross join lateral (
   select u.*
   from (
-    (select tenant, sku, location, version, kind, delta, on_hand, recorded_at, false as archived, message_id, event_id,
-            event_source
+    (select tenant, sku, location, version, kind, delta, on_hand, reserved, damaged, in_transit, recorded_at,
+            false as archived, message_id, event_id, event_source
      from movements
      where tenant = r.tenant and sku = r.sku and location = r.location and version <= $4
      order by version desc limit $5::integer + 2)
     union all
-    (select tenant, sku, location, version, kind, delta, on_hand, recorded_at, true, message_id, event_id, event_source
+    (select tenant, sku, location, version, kind, delta, on_hand, reserved, damaged, in_transit, recorded_at, true,
+            message_id, event_id, event_source
      from movements_archive
      where tenant = r.tenant and sku = r.sku and location = r.location and version <= $4
      order by version desc limit $5::integer + 2)

@@ -15,7 +15,10 @@ type Movement struct {
 	Version     int64     `db:"version" json:"version"`
 	Kind        string    `db:"kind" json:"kind"`
 	Delta       int64     `db:"delta" json:"delta"`
-	OnHand      int64     `db:"on_hand" json:"on_hand"` // after it
+	OnHand      int64     `db:"on_hand" json:"on_hand"` // after it, and so are the next three
+	Reserved    int64     `db:"reserved" json:"reserved"`
+	Damaged     int64     `db:"damaged" json:"damaged"`
+	InTransit   int64     `db:"in_transit" json:"in_transit"`
 	RecordedAt  time.Time `db:"recorded_at" json:"recorded_at"`
 	Archived    bool      `db:"archived" json:"archived"`
 	MessageID   *int64    `db:"message_id" json:"message_id"` // nil = nobody is told
@@ -45,15 +48,18 @@ const selectBlock = `select last_value from outbox_id`
 
 // Each part is in order and bounded, or all that the two have in the range would be sorted.
 const selectMovements = `
-select tenant, sku, location, version, kind, delta, on_hand, recorded_at, archived, message_id, event_id, event_source
+select tenant, sku, location, version, kind, delta, on_hand, coalesce(reserved, 0) as reserved,
+       coalesce(damaged, 0) as damaged, coalesce(in_transit, 0) as in_transit, recorded_at, archived, message_id,
+       event_id, event_source
 from (
-  (select tenant, sku, location, version, kind, delta, on_hand, recorded_at, false as archived, message_id, event_id,
-          event_source
+  (select tenant, sku, location, version, kind, delta, on_hand, reserved, damaged, in_transit, recorded_at,
+          false as archived, message_id, event_id, event_source
    from movements
    where message_id >= $1 and message_id < $2
    order by message_id limit $3)
   union all
-  (select tenant, sku, location, version, kind, delta, on_hand, recorded_at, true, message_id, event_id, event_source
+  (select tenant, sku, location, version, kind, delta, on_hand, reserved, damaged, in_transit, recorded_at, true,
+          message_id, event_id, event_source
    from movements_archive
    where message_id >= $1 and message_id < $2
    order by message_id limit $3)

@@ -1,8 +1,8 @@
 // Package ledger keeps the movements affordable. Old movements of a row of stock move to movements_archive, and the
-// newest of them stays behind as an opening balance: a row of kind ledger.opened with the version and what was on hand
-// of the movement that it was, and all of that as its delta. So the ledger of each row still sums to what is on hand
-// (I4), and its versions have no gap from the opening balance on. The next archiving folds that row in like a movement:
-// there is never more than one.
+// newest of them stays behind as an opening balance: a row of kind ledger.opened with the version of the movement that
+// it was, with what that left on hand, reserved, damaged and in transit, and with all that was on hand as its delta. So
+// the ledger of each row still sums to what is on hand (I4), and its versions have no gap from the opening balance on.
+// The next archiving folds that row in like a movement: there is never more than one.
 //
 // No batch waits for it, because it touches only rows that batches never touch again. A batch inserts the version after
 // the one that it found in stock under a lock, and reads no movement at all; an archived movement is committed, and

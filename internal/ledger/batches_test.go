@@ -102,8 +102,10 @@ func (l *lane) apply(ctx context.Context, n int) error {
 		items[i] = &inbox.Item{Event: inbox.Event{
 			Record: &inbox.Record{Topic: "t", Partition: int32(l.number)}, ID: fmt.Sprintf("%d-%d-%d", l.number, n, i),
 			Body: &inventory.Event{
-				Kind: inventory.Adjusted, SKU: fmt.Sprintf("%d-%d", l.number, (n+i)%skusPerLane),
-				Line: inventory.Line{Location: "main", Quantity: int64(i%5) - 2, IfVersion: inventory.AnyVersion},
+				Kind: inventory.Adjusted, Lines: []inventory.Line{{
+					SKU: fmt.Sprintf("%d-%d", l.number, (n+i)%skusPerLane), Location: "main",
+					Quantity: int64(i%5) - 2, IfVersion: inventory.AnyVersion,
+				}},
 			},
 		}}
 	}

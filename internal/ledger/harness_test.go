@@ -75,6 +75,9 @@ type movement struct {
 	EventSource string    `db:"event_source"`
 	MessageID   int64     `db:"message_id"` // 0 = none
 	RecordedAt  time.Time `db:"recorded_at"`
+	Reserved    int64     `db:"reserved"` // -1 = null, and so of the next two
+	Damaged     int64     `db:"damaged"`
+	InTransit   int64     `db:"in_transit"`
 }
 
 func (m movement) opening() bool { return m.Kind == "ledger.opened" }
@@ -86,7 +89,8 @@ func (m movement) compare(n movement) int {
 
 const (
 	everyColumn = `select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-		coalesce(message_id, 0) as message_id, recorded_at from `
+		coalesce(message_id, 0) as message_id, recorded_at, coalesce(reserved, -1) as reserved,
+		coalesce(damaged, -1) as damaged, coalesce(in_transit, -1) as in_transit from `
 	fromLedger  = everyColumn + "movements"
 	fromArchive = everyColumn + "movements_archive"
 )

@@ -12,9 +12,9 @@ import (
 // The archive gets movements as they were. An opening balance that is folded in was one before, and is there already.
 const insertArchive = `
 insert into movements_archive (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-                               message_id, recorded_at, traceparent)
+                               message_id, recorded_at, traceparent, reserved, damaged, in_transit)
 select m.tenant, m.sku, m.location, m.version, m.delta, m.on_hand, m.kind, m.event_id, m.event_source, m.message_id,
-       m.recorded_at, m.traceparent
+       m.recorded_at, m.traceparent, m.reserved, m.damaged, m.in_transit
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
   as c (tenant, sku, location, first, last)
 join movements m on m.tenant = c.tenant and m.sku = c.sku and m.location = c.location
@@ -28,8 +28,8 @@ using unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
 where m.tenant = c.tenant and m.sku = c.sku and m.location = c.location
   and m.version >= c.first and m.version < c.last`
 
-// The last movement of a cut becomes the opening balance: version, on hand and time stay. Its message goes with the
-// movement.
+// The last movement of a cut becomes the opening balance: version, on hand, what there is beside it and time stay. Its
+// message goes with the movement.
 const openLedger = `
 update movements m
 set delta = m.on_hand, kind = 'ledger.opened', event_id = '', event_source = 'onhand:ledger', message_id = null,

@@ -80,8 +80,8 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, recorded_at)
 select '', s::text, 'main', v, 1, v, 'stock.received', 'e', '', now() - interval '1 day'
 from generate_series(1, 2000) s, generate_series(1, 10) v;
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-select '', s::text, 'main', 10, 10, 'deny', 't', 0 from generate_series(1, 2000) s`
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+select '', s::text, 'main', 10, 10, 'deny', 't', 0, now() from generate_series(1, 2000) s`
 	for _, statement := range []string{fill, "analyze movements; analyze stock"} {
 		if _, err := conn.Exec(t.Context(), statement, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Fatal(err)

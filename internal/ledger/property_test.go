@@ -79,6 +79,8 @@ func continued(rt *rapid.T, written []movement, epoch time.Time) []movement {
 			RecordedAt: epoch.Add(time.Duration(len(written)+i+rapid.IntRange(0, 20).Draw(rt, "late")) * time.Hour).UTC(),
 		}
 		m.OnHand = last[k].OnHand + m.Delta
+		m.Reserved, m.Damaged = rapid.Int64Range(-1, 3).Draw(rt, "reserved"), rapid.Int64Range(-1, 3).Draw(rt, "damaged")
+		m.InTransit = rapid.Int64Range(-1, 3).Draw(rt, "in transit")
 		last[k] = m
 		fresh = append(fresh, m)
 	}
@@ -92,11 +94,15 @@ func write(t rapid.TB, pool *pgxpool.Pool, ms []movement) {
 	q := &pgx.Batch{}
 	for i, m := range ms {
 		q.Queue(`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-			recorded_at, message_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nextval('outbox_id'))
+			recorded_at, message_id, reserved, damaged, in_transit)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nextval('outbox_id'), nullif($11::bigint, -1),
+			  nullif($12::bigint, -1), nullif($13::bigint, -1))
 			returning message_id`, m.Tenant, m.SKU, m.Location, m.Version, m.Delta, m.OnHand, m.Kind, m.EventID,
-			m.EventSource, m.RecordedAt).QueryRow(func(row pgx.Row) error { return row.Scan(&ms[i].MessageID) })
-		q.Queue(`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-			values ($1, $2, $3, $4, $5, 'allow', 't', 0)
+			m.EventSource, m.RecordedAt, m.Reserved, m.Damaged, m.InTransit).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&ms[i].MessageID) })
+		q.Queue(`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition,
+			moved_at)
+			values ($1, $2, $3, $4, $5, 'allow', 't', 0, now())
 			on conflict (tenant, sku, location) do update set on_hand = $4, version = $5`,
 			m.Tenant, m.SKU, m.Location, m.OnHand, m.Version)
 	}

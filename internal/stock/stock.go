@@ -23,6 +23,8 @@ type Row struct {
 	OnHand         int64     `db:"on_hand" json:"on_hand"`
 	Reserved       int64     `db:"reserved" json:"reserved"`
 	Available      int64     `db:"available" json:"available"`
+	Damaged        int64     `db:"damaged" json:"damaged"`       // beside what is on hand
+	InTransit      int64     `db:"in_transit" json:"in_transit"` // on the way to the location
 	Version        int64     `db:"version" json:"version"`
 	Backorder      string    `db:"backorder" json:"backorder"`
 	BackorderLimit *int64    `db:"backorder_limit" json:"backorder_limit"` // only of the policy limit
@@ -49,8 +51,8 @@ type querier interface {
 // What is not asked for is folded away when the statement is planned, so a tenant is a range of the key, and so are a
 // prefix, the SKUs from the first to the last one that is named, and what comes after a row.
 const list = `
-select tenant, sku, location, on_hand, reserved, on_hand - reserved as available, version, backorder, backorder_limit,
-       updated_at
+select tenant, sku, location, on_hand, reserved, on_hand - reserved as available, damaged, in_transit, version,
+       backorder, backorder_limit, updated_at
 from stock
 where (tenant, sku, location) > ($1, $2, $3)
   and ($4::text is null or tenant = $4)

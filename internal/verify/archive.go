@@ -5,17 +5,17 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-
-	"onhand/inventory"
 )
 
 // everyMovement is what has happened, wherever it is kept. Opening balances are none of it: they stand for movements
 // that are in the archive, or were removed from there.
 const everyMovement = `(
-  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at
+  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at,
+         reserved, damaged, in_transit
   from movements where kind <> 'ledger.opened'
   union all
-  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at
+  select tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, recorded_at,
+         reserved, damaged, in_transit
   from movements_archive
 )`
 
@@ -27,11 +27,17 @@ select format('%s, version %s', format('%L at %L of tenant %L', a.sku, a.locatio
             when a.kind = 'ledger.opened' then 'movements alone'
             when a.version = o.version and a.on_hand <> o.on_hand
               then format('on hand %s, as its opening balance says', o.on_hand)
-            else format('on hand %s', a.before_on_hand + a.delta) end as expected,
-       format('version %s, delta %s, on hand %s', a.version, a.delta, a.on_hand) as found,
+            when a.on_hand <> a.before_on_hand + a.delta then format('on hand %s', a.before_on_hand + a.delta)
+            else format('reserved %s, damaged %s, in transit %s, as its opening balance says',
+                        coalesce(o.reserved, 0), coalesce(o.damaged, 0), coalesce(o.in_transit, 0)) end as expected,
+       format('version %s, delta %s, on hand %s', a.version, a.delta, a.on_hand)
+         || case when a.version = o.version
+                   then format(', reserved %s, damaged %s, in transit %s', a.reserved, a.damaged, a.in_transit)
+                 else '' end as found,
        count(*) over () as total
 from (
-  select tenant, sku, location, version, delta, on_hand, kind,
+  select tenant, sku, location, version, delta, on_hand, kind, coalesce(reserved, 0) as reserved,
+         coalesce(damaged, 0) as damaged, coalesce(in_transit, 0) as in_transit,
          case when version = 1 then 0 when lag(version) over w = version - 1 then lag(on_hand) over w
               end::numeric as before_on_hand
   from movements_archive
@@ -40,7 +46,9 @@ from (
 left join movements o
   on o.tenant = a.tenant and o.sku = a.sku and o.location = a.location and o.kind = 'ledger.opened'
 where o.version is null or a.version > o.version or a.kind = 'ledger.opened'
-   or a.version = o.version and a.on_hand <> o.on_hand or a.on_hand <> a.before_on_hand + a.delta
+   or a.version = o.version and (a.on_hand <> o.on_hand or a.reserved <> coalesce(o.reserved, 0)
+                                 or a.damaged <> coalesce(o.damaged, 0) or a.in_transit <> coalesce(o.in_transit, 0))
+   or a.on_hand <> a.before_on_hand + a.delta
 limit $1`
 
 const countArchive = `
@@ -60,27 +68,13 @@ func (v *Verification) openArchive(ctx context.Context) error {
 	return nil
 }
 
-// removal is about an applied event whose movement is nowhere: it is no fault if it was archived and then removed.
+// removal is about a movement that an event must have, and that is nowhere: it is no fault if it was archived and then
+// removed.
 type removal struct {
 	offset                int64
 	tenant, sku, location string
 	version               int64 // that the movement had; 0 = any
 	row, expected         string
-}
-
-// remove asks that about in, whose event e is, or says no at once where nothing was ever removed.
-func (j *judge) remove(e *inventory.Event, in *inboxRow, expected string) (asked bool) {
-	if in.Moves > 0 || in.Outcome != applied || e.Kind == inventory.Defined || j.v.report.Ledger.Removed == 0 {
-		return false
-	}
-	r := removal{
-		offset: in.Offset, tenant: in.Tenant, sku: e.SKU, location: e.Line.Location, row: in.String(), expected: expected,
-	}
-	if e.Line.IfVersion != inventory.AnyVersion {
-		r.version = e.Line.IfVersion + 1
-	}
-	j.removals = append(j.removals, r)
-	return true
 }
 
 // The opening balance that stands for a removed movement of a row of stock. The archive must not have the very version.
@@ -134,14 +128,14 @@ func (j *judge) lookUpRemoved(ctx context.Context) error {
 	return nil
 }
 
-// removedTooMany: opening balances stand for so many movements, and the archive still has so many of them. More events
-// than the rest cannot have lost theirs that way.
+// removedTooMany: opening balances stand for so many movements, and the archive still has so many of them. More than
+// the rest cannot have been lost that way.
 func (v *Verification) removedTooMany() {
 	if l := v.report.Ledger; v.removed > l.Removed {
 		v.report.differ(Difference{
 			Invariant: "I1", Place: "movements_archive",
 			Expected: fmt.Sprintf("at most %d movements that were archived and removed", l.Removed),
-			Found:    fmt.Sprintf("%d applied events whose movements are neither in the ledger nor in the archive", v.removed),
+			Found:    fmt.Sprintf("%d movements of applied events are neither in the ledger nor in the archive", v.removed),
 		})
 	}
 }

@@ -144,7 +144,7 @@ var removedCorruptions = []corruption{
 	},
 	{
 		"an event too many without a movement", `delete from movements where sku = 'A' and version = 4`,
-		"I1", "movements_archive", "4 applied events",
+		"I1", "movements_archive", "4 movements of applied events",
 	},
 	{
 		"an event without a movement, of a SKU that has no opening balance", `delete from movements where sku = 'B'`,
@@ -168,7 +168,7 @@ var removedCorruptions = []corruption{
 	{
 		"a rejected event said to be applied",
 		`update inbox set outcome = 'applied', reason = null where event_id = 'e3'`,
-		"I1", "movements_archive", "4 applied events",
+		"I1", "movements_archive", "4 movements of applied events",
 	},
 	{
 		"a message of a movement that is gone", `update movements set message_id = null where event_id = 'e8'`,

@@ -182,7 +182,8 @@ func (s *shop) writeBooks(t *testing.T, pool *pgxpool.Pool) {
 	q.Queue(`insert into skus (tenant, sku, backorder, backorder_limit)
 		values ('', 'A', 'limit', 2), ('', 'B', 'deny', null)`)
 	q.Queue(`insert into stock (tenant, sku, location, on_hand, version, backorder, backorder_limit, last_topic,
-		last_partition) values ('', 'A', 'main', -1, 4, 'limit', 2, $1, 0), ('', 'B', 'main', 4, 1, 'deny', null, $1, 1)`,
+		last_partition, moved_at)
+		values ('', 'A', 'main', -1, 4, 'limit', 2, $1, 0, now()), ('', 'B', 'main', 4, 1, 'deny', null, $1, 1, now())`,
 		s.topic)
 	for i, e := range history {
 		s.writeEntry(t, q, e, s.at[i])

@@ -171,8 +171,10 @@ var corruptions = []corruption{
 	{"stock that is gone", `delete from stock where sku = 'A'`, "I4", "stock 'A'", "no row"},
 	{
 		"stock without movements",
-		`insert into stock select tenant, sku, 'elsewhere', 1, 0, 1, backorder, backorder_limit, last_topic, 0
-		from stock where sku = 'A'`, "I4", "at 'elsewhere'", "no movements",
+		`insert into stock (tenant, sku, location, on_hand, version, backorder, backorder_limit, last_topic,
+		   last_partition, moved_at)
+		 select tenant, sku, 'elsewhere', 1, 1, backorder, backorder_limit, last_topic, 0, moved_at
+		 from stock where sku = 'A'`, "I4", "at 'elsewhere'", "no movements",
 	},
 	{
 		"stock under another policy", `update stock set backorder_limit = 3 where sku = 'A'`,

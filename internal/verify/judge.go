@@ -23,8 +23,9 @@ type judge struct {
 	forgotten int64      // below, a record may have lost its inbox row
 	next      int64      // the offset up to which the log has been walked
 	pending   []question // what only the inbox as a whole can decide
+	effects   effects    // what only other movements can decide, and papers
 	removals  []removal  // what only opening balances can decide
-	removed   int64      // events whose movements were archived and removed
+	removed   int64      // movements that were archived and removed
 	partition Partition
 	found     Report
 }
@@ -66,6 +67,9 @@ func (j *judge) run(ctx context.Context) error {
 		return err
 	}
 	if err := j.lookUp(ctx); err != nil {
+		return err
+	}
+	if err := j.lookUpEffects(ctx); err != nil {
 		return err
 	}
 	if err := j.lookUpRemoved(ctx); err != nil {

@@ -25,7 +25,15 @@ func one(change func(*letter)) func([]letter) []letter {
 }
 
 func replaced(from, to string) func([]letter) []letter {
-	return one(func(l *letter) { l.value = bytes.Replace(l.value, []byte(from), []byte(to), 1) })
+	return replacedIn(0, from, to)
+}
+
+// replacedIn changes what the nth message says.
+func replacedIn(n int, from, to string) func([]letter) []letter {
+	return func(ls []letter) []letter {
+		ls[n] = ls[n].with(func(l *letter) { l.value = bytes.Replace(l.value, []byte(from), []byte(to), 1) })
+		return ls
+	}
 }
 
 var faults = []fault{
@@ -91,6 +99,14 @@ var faults = []fault{
 	{"another quantity", replaced(`"on_hand":10`, `"on_hand":11`), "message 1001", "on_hand 10"},
 	{"another quantity available", replaced(`"available":10`, `"available":9`), "message 1001", "available 10"},
 	{"something reserved", replaced(`"reserved":0`, `"reserved":1`), "message 1001", "reserved 0"},
+	{"something damaged", replaced(`"available":10`, `"available":10,"damaged":1`), "message 1001", "no damaged"},
+	{"nothing in transit", replaced(`"available":10`, `"available":10,"in_transit":0`), "message 1001", "no in_transit"},
+	{
+		"a promise that is lost", replacedIn(1, `"reserved":2,"available":2`, `"reserved":0,"available":4`),
+		"message 1002", "reserved 2, available 2",
+	},
+	{"damage that is lost", replacedIn(3, `"damaged":3,`, ``), "message 2001", "damaged missing"},
+	{"other goods in transit", replacedIn(5, `"in_transit":4`, `"in_transit":5`), "message 2003", "in_transit 4"},
 	{"another version", replaced(`"version":1`, `"version":2`), "message 1001", "version 1"},
 	{"another one before", replaced(`"follows":0`, `"follows":1`), "message 1001", "follows 0"},
 	{"another delta", replaced(`"delta":10`, `"delta":-10`), "message 1001", "delta -10"},
@@ -198,8 +214,8 @@ func TestInManyRowsTheOneMessageThatIsMissingIsFound(t *testing.T) {
 		`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
 		 select '', 'S' || 10000 + n, 'main', 1, 1, 1, 'stock.received', 'e', '', 10000 + n
 		 from generate_series(1, $1::int) n`,
-		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-		 select '', 'S' || 10000 + n, 'main', 1, 1, 'deny', 't', 0 from generate_series(1, $1::int) n`,
+		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+		 select '', 'S' || 10000 + n, 'main', 1, 1, 'deny', 't', 0, now() from generate_series(1, $1::int) n`,
 		`update outbox_relay set done = 20000, intent = 20000`,
 	} {
 		args := []any{rows}

@@ -33,16 +33,19 @@ func (s stockRow) digest() rowDigest {
 type movement struct {
 	stockRow
 	version, delta, onHand     int64
+	reserved, damaged, transit int64
 	kind, eventID, eventSource string
 	traceparent                string
 }
 
 // By index, whatever the tables' sizes: the array is short against them.
 const selectMovements = `
-select message_id, tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, traceparent
+select message_id, tenant, sku, location, version, delta, on_hand, coalesce(reserved, 0), coalesce(damaged, 0),
+       coalesce(in_transit, 0), kind, event_id, event_source, traceparent
 from movements where message_id = any($1)
 union all
-select message_id, tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, traceparent
+select message_id, tenant, sku, location, version, delta, on_hand, coalesce(reserved, 0), coalesce(damaged, 0),
+       coalesce(in_transit, 0), kind, event_id, event_source, traceparent
 from movements_archive where message_id = any($1)`
 
 // movements returns the movements whose messages have ids, by id.
@@ -53,8 +56,8 @@ func (o *outgoing) movements(ctx context.Context, ids []int64) (map[int64]*movem
 	rows, err := o.v.snapshot.tx.Query(ctx, selectMovements, ids)
 	if err == nil {
 		into := []any{
-			&id, &m.tenant, &m.sku, &m.location, &m.version, &m.delta, &m.onHand, &m.kind, &m.eventID, &m.eventSource,
-			&m.traceparent,
+			&id, &m.tenant, &m.sku, &m.location, &m.version, &m.delta, &m.onHand, &m.reserved, &m.damaged, &m.transit,
+			&m.kind, &m.eventID, &m.eventSource, &m.traceparent,
 		}
 		_, err = pgx.ForEachRow(rows, into, func() error {
 			kept := m
@@ -87,7 +90,15 @@ func (m *movement) payload() []member {
 	}
 	ms = append(ms,
 		text("sku", m.sku), text("location", m.location),
-		number("on_hand", m.onHand), number("reserved", 0), number("available", m.onHand),
+		number("on_hand", m.onHand), number("reserved", m.reserved), number("available", m.onHand-m.reserved),
+	)
+	if m.damaged != 0 {
+		ms = append(ms, number("damaged", m.damaged))
+	}
+	if m.transit != 0 {
+		ms = append(ms, number("in_transit", m.transit))
+	}
+	ms = append(ms,
 		number("version", m.version), number("follows", m.version-1), number("delta", m.delta),
 		text("event_id", m.eventID),
 	)

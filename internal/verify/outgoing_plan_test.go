@@ -25,15 +25,22 @@ from generate_series(1, 5000) s, generate_series($1::int, $2::int) v`
 	for sql, args := range map[string][]any{
 		`insert into movements` + movements:         {6, 10},
 		`insert into movements_archive` + movements: {1, 5},
-		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-		 select '', s::text, 'main', 10, 10, 'deny', 't', 0 from generate_series(1, 5000) s`: nil,
+		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+		 select '', s::text, 'main', 10, 10, 'deny', 't', 0, now() from generate_series(1, 5000) s`: nil,
+		`insert into reservations (tenant, reservation, state, topic, partition, skus, locations, quantities, event_id,
+		   event_source)
+		 select '', s::text, 'open', 't', 0, '{A}', '{main}', '{1}', 'e', '' from generate_series(1, 5000) s`: nil,
+		`insert into transfers (tenant, transfer, state, location, skus, sent, event_id, event_source)
+		 select '', s::text, 'sent', 'main', '{A}', '{1}', 'e', '' from generate_series(1, 5000) s`: nil,
 	} {
 		if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// As it is before autovacuum has been there, and after.
-	for _, statement := range []string{"select 1", "analyze movements", "analyze movements_archive", "analyze stock"} {
+	for _, statement := range []string{
+		"select 1", "analyze movements", "analyze movements_archive", "analyze stock", "analyze reservations, transfers",
+	} {
 		if _, err := pool.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
@@ -41,6 +48,9 @@ from generate_series(1, 5000) s, generate_series($1::int, $2::int) v`
 			"movements": {selectMovements, "bigint[]"},
 			"versions":  {selectVersions, "text, text, text, bigint, bigint"},
 			"reached":   {selectReached, "text, text, text, bigint, bigint"},
+			"before":    {selectBefore, "text[], text[], text[], bigint[]"},
+			"promises":  {selectPromises, "text[], text[]"},
+			"shipments": {selectShipments, "text[], text[]"},
 		} {
 			plan := explain(t, pool, name, s.sql, s.types)
 			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Hash") {

@@ -82,26 +82,29 @@ func (p *post) keepBooks(t *testing.T) {
 		id                    int64
 		tenant, sku, location string
 		version, delta, sum   int64
+		beside                []int64 // reserved, damaged, in transit; nil = nothing ever was
 	}{
-		{1001, "", "A", "main", 1, 10, 10},
-		{1002, "shop 2", `B "é'`, "main", 1, 4, 4},
-		{1003, "", "A", "main", 2, -3, 7},
-		{2001, "", "A", "north", 1, 1, 1},
-		{2002, "", "A", "main", 3, -2, 5},
-		{2003, "shop 2", `B "é'`, "main", 2, 1, 5},
-		{3001, "", "A", "north", 2, 1, 2},
-		{3002, "shop 2", `B "é'`, "main", 3, 1, 6},
-		{3003, "", "A", "main", 4, -6, -1},
+		{1001, "", "A", "main", 1, 10, 10, nil},
+		{1002, "shop 2", `B "é'`, "main", 1, 4, 4, []int64{2, 0, 0}},
+		{1003, "", "A", "main", 2, -3, 7, nil},
+		{2001, "", "A", "north", 1, 1, 1, []int64{0, 3, 0}},
+		{2002, "", "A", "main", 3, -2, 5, nil},
+		{2003, "shop 2", `B "é'`, "main", 2, 1, 5, []int64{9, 0, 4}},
+		{3001, "", "A", "north", 2, 1, 2, []int64{0, 1, 5}},
+		{3002, "shop 2", `B "é'`, "main", 3, 1, 6, []int64{0, 0, 0}},
+		{3003, "", "A", "main", 4, -6, -1, nil},
 	} {
 		q.Queue(`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source,
-			message_id, traceparent) values ($1, $2, $3, $4, $5, $6, 'stock.adjusted', 'e' || $7::bigint, $8, $7, $9)`,
-			m.tenant, m.sku, m.location, m.version, m.delta, m.sum, m.id, m.tenant, m.tenant)
+			message_id, traceparent, reserved, damaged, in_transit)
+			values ($1, $2, $3, $4, $5, $6, 'stock.adjusted', 'e' || $7::bigint, $8, $7, $9,
+			  ($10::bigint[])[1], ($10::bigint[])[2], ($10::bigint[])[3])`,
+			m.tenant, m.sku, m.location, m.version, m.delta, m.sum, m.id, m.tenant, m.tenant, m.beside)
 	}
 	q.Queue(`insert into skus (tenant, sku, backorder, backorder_limit)
 		select distinct tenant, sku, 'limit', 2 from movements`)
 	q.Queue(`insert into stock (tenant, sku, location, on_hand, version, backorder, backorder_limit, last_topic,
-		last_partition)
-		select tenant, sku, location, sum(delta), count(*), 'limit', 2, 't', 0 from movements group by 1, 2, 3`)
+		last_partition, moved_at)
+		select tenant, sku, location, sum(delta), count(*), 'limit', 2, 't', 0, now() from movements group by 1, 2, 3`)
 	q.Queue(`update outbox_relay set done = 3003, intent = 3003, halt_reason = null, halted_at = null`)
 	if err := p.pool.SendBatch(t.Context(), q).Close(); err != nil {
 		t.Fatal(err)

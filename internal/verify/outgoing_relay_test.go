@@ -42,8 +42,8 @@ func (p *post) move(ctx context.Context, rows int) error {
 	return pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
 		for _, sql := range []string{
 			`select pg_current_xact_id()`,
-			`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-			 select '', 'S' || n, 'main', 1, 1, 'deny', 't', 0 from generate_series(1, $1::int) n
+			`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+			 select '', 'S' || n, 'main', 1, 1, 'deny', 't', 0, now() from generate_series(1, $1::int) n
 			 on conflict (tenant, sku, location) do update set on_hand = stock.on_hand + 1, version = stock.version + 1`,
 			`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
 			 select tenant, sku, location, version, 1, on_hand, 'stock.received', 'e', '', first + n

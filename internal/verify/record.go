@@ -36,7 +36,12 @@ func (j *judge) record(ctx context.Context, r *inbox.Record) error {
 		return err
 	}
 	j.account(r, in, dead)
-	if len(j.removals) == maxPending {
+	if j.effects.size >= maxPending {
+		if err := j.lookUpEffects(ctx); err != nil {
+			return err
+		}
+	}
+	if len(j.removals) >= maxPending {
 		if err := j.lookUpRemoved(ctx); err != nil {
 			return err
 		}
@@ -106,9 +111,7 @@ func (j *judge) compareInbox(r *inbox.Record, event *inbox.Event, refusal *inbox
 			fmt.Sprintf("fingerprint %d", in.Fingerprint))
 	}
 	if body, ok := event.Body.(*inventory.Event); ok {
-		if expected, fits := effect(body, in); !fits && !j.remove(body, in, expected) {
-			j.differ("I1", r.Offset, in.String()+" with "+expected, movements(in))
-		}
+		j.effect(body, in)
 	}
 }
 

@@ -32,31 +32,6 @@ func (p position) partition() offsets.TopicPartition {
 	return offsets.TopicPartition{Topic: p.Topic, Partition: p.Partition}
 }
 
-// inboxRow is a row of the inbox and what the ledger holds of its event.
-type inboxRow struct {
-	position
-	Tenant      string `db:"tenant"`
-	EventID     string `db:"event_id"`
-	Source      string `db:"source"`
-	Fingerprint int64  `db:"fingerprint"`
-	Outcome     string `db:"outcome"`
-
-	Moves    int64  `db:"moves"`
-	Early    int64  `db:"early"` // of these, from before the row's time: the event was forgotten and came again
-	SKU      string `db:"sku"`
-	Location string `db:"location"`
-	Kind     string `db:"kind"`
-	Version  int64  `db:"version"`
-	Delta    int64  `db:"delta"`
-	OnHand   int64  `db:"on_hand"`
-}
-
-func (r *inboxRow) at() position { return r.position }
-
-func (r *inboxRow) String() string { return "inbox row " + r.Outcome + ": " + r.identity().String() }
-
-func (r *inboxRow) identity() identity { return identity{r.Tenant, r.EventID, r.Source} }
-
 // identity is an event's key.
 type identity struct{ tenant, id, source string }
 
@@ -70,27 +45,6 @@ func (i identity) String() string {
 	}
 	return s
 }
-
-// The inbox in the order of the log. An event has one movement or none; of several only their number matters.
-const declareInbox = `
-declare inbox_rows no scroll cursor for
-select i.topic, i.partition, i.incarnation, i."offset", i.tenant, i.event_id, i.source, i.fingerprint,
-       i.outcome::text as outcome, coalesce(m.moves, 0) as moves,
-       coalesce(m.early, 0) as early, coalesce(m.sku, '') as sku,
-       coalesce(m.location, '') as location, coalesce(m.kind, '') as kind, coalesce(m.version, 0) as version,
-       coalesce(m.delta, 0) as delta, coalesce(m.on_hand, 0) as on_hand
-from inbox i
-left join (
-  select tenant, event_id, event_source, count(*) as moves,
-         count(*) filter (where recorded_at <= (select dropped_until from inbox_memory)) as early,
-         min(sku) as sku, min(location) as location,
-         min(kind) as kind, min(version) as version, min(delta) as delta, min(on_hand) as on_hand
-  from ` + everyMovement + ` m
-  group by tenant, event_id, event_source
-) m on m.tenant = i.tenant and m.event_id = i.event_id and m.event_source = i.source
-order by i.topic, i.partition, i.incarnation, i."offset"`
-
-const fetchInbox = `fetch 2000 from inbox_rows`
 
 // deadRow is a dead letter, its bytes as digests: they may be large.
 type deadRow struct {
@@ -154,12 +108,12 @@ func digest(b []byte) []byte {
 
 // rows are the tables whose rows stand for records, each read once, in the order of the log.
 type rows struct {
-	inbox *cursor[inboxRow]
+	inbox *inboxRows
 	dead  *cursor[deadRow]
 }
 
 func openRows(ctx context.Context, s *snapshot) (*rows, error) {
-	i, err := openCursor[inboxRow](ctx, s, declareInbox, fetchInbox)
+	i, err := openCursor[inboxLine](ctx, s, declareInbox, fetchInbox)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +121,7 @@ func openRows(ctx context.Context, s *snapshot) (*rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rows{inbox: i, dead: d}, nil
+	return &rows{inbox: &inboxRows{lines: i}, dead: d}, nil
 }
 
 // orphans reports what is left when all partitions have been judged: rows of partitions that have no position.
@@ -190,11 +144,17 @@ type row interface {
 	String() string
 }
 
+// reader gives rows in the order of the log; see cursor.
+type reader[T any] interface {
+	peek(ctx context.Context) (*T, error)
+	skip()
+}
+
 // drain calls fn for the rows before end, and goes past them; nil = all.
 func drain[T any, P interface {
 	*T
 	row
-}](ctx context.Context, c *cursor[T], end *position, fn func(P)) error {
+}](ctx context.Context, c reader[T], end *position, fn func(P)) error {
 	for {
 		r, err := c.peek(ctx)
 		if err != nil || r == nil || (end != nil && P(r).at().compare(*end) >= 0) {
@@ -209,7 +169,7 @@ func drain[T any, P interface {
 func take[T any, P interface {
 	*T
 	row
-}](ctx context.Context, c *cursor[T], p position) (P, error) {
+}](ctx context.Context, c reader[T], p position) (P, error) {
 	r, err := c.peek(ctx)
 	if err != nil || r == nil || P(r).at() != p {
 		return nil, err

@@ -1,8 +1,13 @@
 // Package verify proves an installation's books against the log they were written from: every offset that was read is
-// accounted for (I5), each event has one answer and its effect exactly if that answer is applied (I1, I3), stock is the
-// sum of its movements (I4), and each movement has its version and its message (I6). If asked to, it also reads the
+// accounted for (I5), each event has one answer and its effect exactly if that answer is applied (I1, I3), stock is
+// the sum of its movements (I4), and each movement has its version and its message (I6). If asked to, it also reads the
 // topics that messages leave to, and proves that each message is there once, in order and with what the ledger says
 // (I7).
+//
+// An event has one movement for each of its lines, and what of that a record leaves to a reservation is only proven of
+// all together: that each movement changes what its kind may change, and that what is reserved is what open
+// reservations hold. Likewise goods on the way are what transfers have sent, and none are lost but those that a receipt
+// says.
 //
 // Movements that were archived count like those in the ledger. Of those that were removed from the archive it knows
 // how many there were, and of which rows of stock; that an event moved what it asked for cannot be proven without its
@@ -65,7 +70,7 @@ type Verification struct {
 	reach    map[kafkalog.TopicPartition]reach
 	outgoing *outgoing // nil = not asked for
 	done     atomic.Int64
-	removed  int64 // applied events whose movements are not there any more
+	removed  int64 // movements of applied events that are not there any more
 }
 
 // Begin takes the snapshot and asks how far the log reaches. The caller must Close the result.

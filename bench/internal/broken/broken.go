@@ -47,11 +47,11 @@ func Run(ctx context.Context, job peer.Job, done *atomic.Int64) error {
 const selectStock = `select on_hand, version from stock where tenant = $1 and sku = $2 and location = $3`
 
 const insertStock = `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-values ($1, $2, $3, $4, $5, 'deny', $6, $7)`
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+values ($1, $2, $3, $4, $5, 'deny', $6, $7, now())`
 
 const updateStock = `
-update stock set on_hand = $4, version = $5, last_topic = $6, last_partition = $7
+update stock set on_hand = $4, version = $5, last_topic = $6, last_partition = $7, moved_at = now()
 where tenant = $1 and sku = $2 and location = $3`
 
 func (s *service) apply(ctx context.Context, r *sarama.ConsumerMessage) error {
@@ -62,11 +62,11 @@ func (s *service) apply(ctx context.Context, r *sarama.ConsumerMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var stock inventory.Stock
-	row := s.pool.QueryRow(ctx, selectStock, event.Tenant, body.SKU, body.Line.Location)
+	row := s.pool.QueryRow(ctx, selectStock, event.Tenant, body.Lines[0].SKU, body.Lines[0].Location)
 	if err := row.Scan(&stock.OnHand, &stock.Version); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("read stock: %w", err)
 	}
-	after, reason := inventory.Decide(stock, body)
+	after, reason := inventory.Decide(stock, peer.Move(body))
 	if reason != "" {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (s *service) apply(ctx context.Context, r *sarama.ConsumerMessage) error {
 		sql = insertStock
 	}
 	_, err = s.pool.Exec(ctx, sql,
-		event.Tenant, body.SKU, body.Line.Location, after.OnHand, after.Version, r.Topic, r.Partition)
+		event.Tenant, body.Lines[0].SKU, body.Lines[0].Location, after.OnHand, after.Version, r.Topic, r.Partition)
 	if err != nil {
 		return fmt.Errorf("write stock: %w", err)
 	}

@@ -42,7 +42,7 @@ func (w *writer) inboxRow(i int) ([]any, error) {
 func (w *writer) movementRow(i int) ([]any, error) {
 	r, m := &w.batch[i], &w.movements[i]
 	return []any{
-		r.event.Tenant, r.body.SKU, r.body.Line.Location, m.version, m.delta, m.onHand, r.body.Kind.String(),
+		r.event.Tenant, r.body.Lines[0].SKU, r.body.Lines[0].Location, m.version, m.delta, m.onHand, r.body.Kind.String(),
 		r.event.ID, r.event.Source, m.id,
 	}, nil
 }

@@ -8,14 +8,15 @@ select tenant, sku, 'allow' from unnest($1::text[], $2::text[]) as n (tenant, sk
 
 // Without decisions stock may fall below zero, which the table's CHECK allows under this policy only.
 const insertStock = `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-select tenant, sku, location, on_hand, version, 'allow', $6, partition
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+select tenant, sku, location, on_hand, version, 'allow', $6, partition, now()
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $7::integer[])
   as n (tenant, sku, location, on_hand, version, partition)`
 
 const updateStock = `
 update stock s
-set on_hand = n.on_hand, version = n.version, last_topic = $6, last_partition = n.partition, updated_at = now()
+set on_hand = n.on_hand, version = n.version, last_topic = $6, last_partition = n.partition, moved_at = now(),
+    updated_at = now()
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $7::integer[])
   as n (tenant, sku, location, on_hand, version, partition)
 where s.tenant = n.tenant and s.sku = n.sku and s.location = n.location`

@@ -85,7 +85,7 @@ func (w *writer) fold() {
 	touched := make(map[key]struct{}, len(w.batch))
 	for i := range w.batch {
 		r := &w.batch[i]
-		k := key{r.event.Tenant, r.body.SKU, r.body.Line.Location}
+		k := key{r.event.Tenant, r.body.Lines[0].SKU, r.body.Lines[0].Location}
 		t, ok := w.stock[k]
 		if !ok {
 			t = &total{partition: r.partition}

@@ -47,7 +47,7 @@ func (h *Handler) Apply(ctx context.Context, m Message) error {
 		if err != nil {
 			return err
 		}
-		after, reason := inventory.Decide(before, body)
+		after, reason := inventory.Decide(before, peer.Move(body))
 		if reason != "" {
 			return reject(ctx, tx, event, reason)
 		}
@@ -87,7 +87,7 @@ select on_hand, reserved, version from stock where tenant = $1 and sku = $2 and 
 
 func lockStock(ctx context.Context, tx pgx.Tx, e inbox.Event, body *inventory.Event) (inventory.Stock, error) {
 	var s inventory.Stock
-	row := tx.QueryRow(ctx, selectStock, e.Tenant, body.SKU, body.Line.Location)
+	row := tx.QueryRow(ctx, selectStock, e.Tenant, body.Lines[0].SKU, body.Lines[0].Location)
 	err := row.Scan(&s.OnHand, &s.Reserved, &s.Version)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return s, fmt.Errorf("lock stock: %w", err)

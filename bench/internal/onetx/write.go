@@ -11,11 +11,12 @@ import (
 )
 
 const insertStock = `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-values ($1, $2, $3, $4, $5, 'deny', $6, $7)`
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+values ($1, $2, $3, $4, $5, 'deny', $6, $7, now())`
 
 const updateStock = `
-update stock set on_hand = $4, version = $5, last_topic = $6, last_partition = $7, updated_at = now()
+update stock set on_hand = $4, version = $5, last_topic = $6, last_partition = $7, moved_at = now(),
+  updated_at = now()
 where tenant = $1 and sku = $2 and location = $3`
 
 func writeStock(
@@ -25,7 +26,7 @@ func writeStock(
 	if after.Version == 1 {
 		sql = insertStock
 	}
-	_, err := tx.Exec(ctx, sql, e.Tenant, body.SKU, body.Line.Location, after.OnHand, after.Version, m.Topic, m.Partition)
+	_, err := tx.Exec(ctx, sql, e.Tenant, body.Lines[0].SKU, body.Lines[0].Location, after.OnHand, after.Version, m.Topic, m.Partition)
 	if err != nil {
 		return fmt.Errorf("write stock: %w", err)
 	}
@@ -40,7 +41,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nextval('outbox_id'))`
 func announce(
 	ctx context.Context, tx pgx.Tx, e inbox.Event, body *inventory.Event, after inventory.Stock, delta int64,
 ) error {
-	_, err := tx.Exec(ctx, insertMovement, e.Tenant, body.SKU, body.Line.Location, after.Version, delta, after.OnHand,
+	_, err := tx.Exec(ctx, insertMovement, e.Tenant, body.Lines[0].SKU, body.Lines[0].Location, after.Version, delta, after.OnHand,
 		body.Kind.String(), e.ID, e.Source)
 	if err != nil {
 		return fmt.Errorf("insert movement: %w", err)

@@ -26,10 +26,22 @@ func (d Decoder) Decode(value []byte) (inbox.Event, *inventory.Event, error) {
 	return decoded, body, nil
 }
 
+// Move is what e asks of its row of stock. The workload's events have one line, and no conditions.
+func Move(e *inventory.Event) inventory.Move {
+	m := inventory.Move{Act: inventory.Receive, Quantity: e.Lines[0].Quantity, IfVersion: e.Lines[0].IfVersion}
+	switch e.Kind {
+	case inventory.Sold:
+		m.Act = inventory.Sell
+	case inventory.Adjusted:
+		m.Act = inventory.Adjust
+	}
+	return m
+}
+
 // Delta is by how much e moves stock. The workload has no counts and no definitions.
 func Delta(e *inventory.Event) int64 {
 	if e.Kind == inventory.Sold {
-		return -e.Line.Quantity
+		return -e.Lines[0].Quantity
 	}
-	return e.Line.Quantity
+	return e.Lines[0].Quantity
 }

@@ -12,8 +12,8 @@ import (
 
 // Three events on two SKUs, one of them rejected and two sent twice, and the rows they lead to.
 const rightRows = `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition)
-values ('', 'A', 'main', 5, 1, 'allow', 't', 0), ('', 'B', 'main', 7, 1, 'allow', 't', 0);
+insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
+values ('', 'A', 'main', 5, 1, 'allow', 't', 0, now()), ('', 'B', 'main', 7, 1, 'allow', 't', 0, now());
 insert into inbox (tenant, event_id, source, fingerprint, outcome, reason, topic, partition, incarnation, "offset")
 values ('', 'e1', 's', 1, 'applied', null, 't', 0, 1, 0), ('', 'e2', 's', 1, 'applied', null, 't', 0, 1, 1),
        ('', 'e3', 's', 1, 'rejected', 'insufficient_stock', 't', 0, 1, 2);

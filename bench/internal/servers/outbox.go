@@ -68,16 +68,18 @@ const mute = `
 drop view outbox;
 alter table movements rename to movements_as_messages;
 create table ledger as
-  select version, delta, on_hand, recorded_at, tenant, sku, location, kind, event_id, event_source, traceparent
+  select version, delta, on_hand, recorded_at, tenant, sku, location, kind, event_id, event_source, traceparent,
+         reserved, damaged, in_transit
   from movements_as_messages with no data;
 alter table ledger
   alter recorded_at set default now(), alter traceparent set default '',
   add constraint ledger_pkey primary key (tenant, sku, location, version);
 create view movements as select *, null::bigint as message_id from ledger;
 create rule without_messages as on insert to movements do instead
-  insert into ledger (version, delta, on_hand, tenant, sku, location, kind, event_id, event_source)
+  insert into ledger (version, delta, on_hand, tenant, sku, location, kind, event_id, event_source, reserved, damaged,
+                      in_transit)
   values (new.version, new.delta, new.on_hand, new.tenant, new.sku, new.location, new.kind, new.event_id,
-          new.event_source)`
+          new.event_source, new.reserved, new.damaged, new.in_transit)`
 
 // Mute makes the ledger of an empty database one that is no outbox: the product writes it as ever, and movements have
 // neither ids of messages nor an index of them.

@@ -80,15 +80,16 @@ func TestAMuteLedgerTakesTheProductsRowsWithoutTheirMessages(t *testing.T) {
 	}
 	conn := open(t, url)
 	const insert = `
-insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id)
+insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source, message_id, reserved)
 select unnest($1::text[]), unnest($2::text[]), 'main', unnest($3::bigint[]), 5, 5, 'stock.received', 'e', 's',
-       unnest($3::bigint[])`
+       unnest($3::bigint[]), 2`
 	tag, err := conn.Exec(t.Context(), insert, []string{"", ""}, []string{"A", "B"}, []int64{1, 2})
 	if err != nil || tag.RowsAffected() != 2 {
 		t.Fatalf("%s, %v", tag, err)
 	}
 	const rows = `
-select count(*) from movements where message_id is null and on_hand = 5 and traceparent = '' and recorded_at <= now()`
+select count(*) from movements
+where message_id is null and on_hand = 5 and reserved = 2 and traceparent = '' and recorded_at <= now()`
 	if got := number(t, conn, rows); got != 2 {
 		t.Errorf("%d rows, want 2", got)
 	}

@@ -1,0 +1,102 @@
+package reference
+
+import (
+	"cmp"
+	"math/big"
+	"slices"
+	"strings"
+)
+
+// SKU is what is known of a SKU. One that was stocked and never defined denies backorders, and has nothing else.
+type SKU struct {
+	Backorder string // deny, allow or limit
+	Limit     int64
+	Name      string // empty = none, as of Unit
+	Unit      string
+	LowStock  *int64
+	Bundle    []Part // in the order of their SKUs
+}
+
+// Part is so many of a SKU in one of a bundle.
+type Part struct {
+	SKU      string
+	Quantity int64
+}
+
+// allows says whether so much may be there under the SKU's policy.
+func (d SKU) allows(quantity *big.Int) bool {
+	switch d.Backorder {
+	case "allow":
+		return true
+	case "limit":
+		return quantity.Cmp(new(big.Int).Neg(big.NewInt(d.Limit))) >= 0
+	default:
+		return quantity.Sign() >= 0
+	}
+}
+
+// define replaces what is known of a SKU.
+func (i *Installation) define(e *event) (reason string) {
+	key := SKUKey{e.Identity.Tenant, e.SKU}
+	d := SKU{
+		Backorder: cmp.Or(e.Backorder, "deny"), Limit: e.Limit, Name: e.Name, Unit: e.Unit, LowStock: e.LowStock,
+	}
+	for _, p := range e.Bundle {
+		d.Bundle = append(d.Bundle, Part(p))
+	}
+	slices.SortFunc(d.Bundle, func(a, b Part) int { return strings.Compare(a.SKU, b.SKU) })
+	rows := i.rowsOf(key)
+	if len(d.Bundle) > 0 && len(rows) > 0 {
+		return "has_stock"
+	}
+	for _, r := range rows {
+		if !d.allows(big.NewInt(r.OnHand)) {
+			return "policy_conflict"
+		}
+	}
+	i.SKUs[key] = d
+	return ""
+}
+
+func (i *Installation) rowsOf(key SKUKey) []Row {
+	var rows []Row
+	for at, r := range i.Stock {
+		if at.skuKey() == key {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func (i *Installation) isBundle(at Place) bool { return len(i.SKUs[at.skuKey()].Bundle) > 0 }
+
+// apart puts the parts of bundles in the place of these: so many of each, where the line is. A bundle has no row, so
+// the version that its line may ask for is 0.
+func (s *step) apart(lines []line) (apart []line, reason string) {
+	sums := make(map[item]line)
+	add := func(l line) {
+		if sum, ok := sums[l.item]; ok {
+			l.quantity = plus(l.quantity, sum.quantity)
+			l.ifVersion = cmp.Or(l.ifVersion, sum.ifVersion)
+		}
+		sums[l.item] = l
+	}
+	for _, l := range lines {
+		at := s.place(l.item)
+		if !s.world.isBundle(at) {
+			add(l)
+			continue
+		}
+		if !l.versionHolds(0) {
+			return nil, "version_mismatch"
+		}
+		for _, p := range s.world.SKUs[at.skuKey()].Bundle {
+			part := item{p.SKU, l.location}
+			if s.world.isBundle(s.place(part)) {
+				return nil, "bundle_of_bundle"
+			}
+			add(line{item: part, quantity: times(l.quantity, big.NewInt(p.Quantity))})
+		}
+	}
+	return inOrder(sums), ""
+}

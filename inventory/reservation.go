@@ -1,0 +1,154 @@
+package inventory
+
+import (
+	"slices"
+	"time"
+)
+
+// The states of a reservation. One that is not open stays so.
+const (
+	stateOpen      = "open"
+	stateReleased  = "released"
+	stateFulfilled = "fulfilled"
+)
+
+// refKey names a row of reservations or of transfers.
+type refKey struct{ tenant, id string }
+
+// reservationRow is a row of reservations while a batch is decided.
+type reservationRow struct {
+	key      refKey
+	state    string    // empty: there is none
+	deadline time.Time // zero = never
+	from     Partition // of the record that set the deadline
+	lines    []Line    // what is open, sorted; IfVersion is AnyVersion
+	made     eventKey  // the event that made it
+
+	stored  bool // the row is in the database
+	blocked bool // it is held by another client
+	changed bool // by an event of this batch
+}
+
+// eventKey names an event of a tenant.
+type eventKey struct{ id, source string }
+
+// reserve plans a new reservation, or gives one that is open another deadline.
+func (p *plan) reserve() {
+	o := p.o
+	r, ok := p.f.reservations[refKey{o.tenant, o.Reservation}]
+	if !ok {
+		p.fail(errNotLoaded)
+		return
+	}
+	if r.needStored(p); p.over() {
+		return
+	}
+	deadline := o.deadline()
+	switch {
+	case r.state != "" && r.state != stateOpen:
+		p.refuse(reservationClosed)
+		return
+	case r.state == "" && len(o.Lines) == 0:
+		p.refuse(unknownReservation)
+		return
+	case !deadline.IsZero() && !deadline.After(o.logged):
+		p.refuse(alreadyExpired)
+		return
+	case r.state == stateOpen && !p.versionsHold(o.Lines):
+		p.refuse(versionMismatch)
+		return
+	case r.state == stateOpen && len(o.Lines) > 0 && !sameLines(r.lines, o.Lines):
+		p.refuse(reservationConflict)
+		return
+	}
+	next := *r
+	next.deadline, next.from, next.changed = deadline, o.from, true
+	if r.state == "" {
+		p.lines(Reserve, o.Lines)
+		next.state, next.made = stateOpen, eventKey{o.id, o.source}
+		next.lines = slices.Clone(o.Lines)
+		for i := range next.lines {
+			next.lines[i].IfVersion = AnyVersion
+		}
+	}
+	p.reservation, p.reservationAfter = r, next
+}
+
+func (r *reservationRow) needStored(p *plan) {
+	for i := 0; r.stored && i < len(r.lines); i++ {
+		p.needStored(r.lines[i].SKU, r.lines[i].Location)
+	}
+}
+
+// versionsHold says whether rows that are not moved have the versions that lines ask for.
+func (p *plan) versionsHold(lines []Line) bool {
+	for _, l := range lines {
+		if l.IfVersion == AnyVersion {
+			continue
+		}
+		row, ok := p.f.rows[stockKey{p.o.tenant, l.SKU, l.Location}]
+		if !ok {
+			p.fail(errNotLoaded)
+			return true
+		}
+		if row.stock.Version != l.IfVersion {
+			return false
+		}
+	}
+	return true
+}
+
+// deadline is when the reservation that o sets lapses; zero = never.
+func (o *occurrence) deadline() time.Time {
+	if o.Deadline.After > 0 {
+		return o.logged.Add(time.Duration(o.Deadline.After) * time.Second)
+	}
+	return o.Deadline.At.Truncate(resolution)
+}
+
+// settle plans the end of a reservation, or of a part of it: what was promised leaves, or is free again.
+func (p *plan) settle() {
+	o := p.o
+	r, ok := p.f.reservations[refKey{o.tenant, o.Reservation}]
+	switch {
+	case !ok:
+		p.fail(errNotLoaded)
+		return
+	case r.state == "":
+		p.refuse(unknownReservation)
+		return
+	case r.state != stateOpen:
+		p.refuse(reservationClosed)
+		return
+	}
+	lines := o.Lines
+	if len(lines) == 0 {
+		lines = r.lines
+	}
+	if r.needStored(p); p.over() {
+		return
+	}
+	next := *r
+	next.lines, next.changed = slices.Clone(r.lines), true
+	for i, l := range lines {
+		if !p.versionsHold(lines[i : i+1]) {
+			p.refuse(versionMismatch)
+		}
+		open, ok := find(next.lines, l)
+		if !p.over() && (!ok || open.Quantity < l.Quantity) {
+			p.refuse(exceedsReservation)
+		}
+		if p.line(acts[o.Kind], l); p.over() {
+			return
+		}
+		open.Quantity -= l.Quantity
+	}
+	next.lines = slices.DeleteFunc(next.lines, func(l Line) bool { return l.Quantity == 0 })
+	if len(next.lines) == 0 {
+		next.state = stateReleased
+		if o.Kind == Fulfilled {
+			next.state = stateFulfilled
+		}
+	}
+	p.reservation, p.reservationAfter = r, next
+}
