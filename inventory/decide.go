@@ -22,6 +22,9 @@ type Stock struct {
 // Available is what can be promised. It may be negative: the shelf is the truth.
 func (s Stock) Available() int64 { return s.OnHand - s.Reserved }
 
+// elsewhere says whether there is anything that is not simply on hand.
+func (s *Stock) elsewhere() bool { return s.Reserved|s.Damaged|s.InTransit != 0 }
+
 // Move is what an event asks of one row of stock.
 type Move struct {
 	Act       Act

@@ -68,7 +68,7 @@ func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
 	}
 	switch {
 	case !h.refs.none():
-		outbox.DrawCounted(q, h.moves, countLines, h.refs.args(), &h.ids)
+		outbox.DrawCounted(q, h.moves, countLines, h.refs.args, &h.ids)
 	case h.moves > 0:
 		outbox.Draw(q, h.moves, &h.ids)
 	}
@@ -81,13 +81,13 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		if err := h.decide(item); err != nil {
 			return err
 		}
-		item.Effect = 0
-		if n := len(h.fold.movements); first < n && n <= len(h.ids) {
+		n := len(h.fold.movements)
+		if n > len(h.ids) {
+			return fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
+		}
+		if n > first {
 			item.Effect = h.ids[first] // as insertMovements gives it
 		}
-	}
-	if n := len(h.fold.movements); n > len(h.ids) {
-		return fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
 	}
 	h.write(q)
 	return nil

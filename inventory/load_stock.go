@@ -102,7 +102,7 @@ func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks) {
 	if len(h.defs) > 0 || !h.refs.none() {
 		wait, skip, read = lockAll, skipLockedAll, h.readFound
 		tenants, skus := h.definedColumns()
-		args = append(append(args, tenants, skus), h.refs.args()...)
+		args = append(append(args, tenants, skus), h.refs.args...)
 	}
 	sql := wait
 	if locks == inbox.SkipLocked {

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -169,9 +168,4 @@ func find(lines []Line, l Line) (*Line, bool) {
 		return nil, false
 	}
 	return &lines[i], true
-}
-
-// findSKU returns the index of sku in sorted names.
-func findSKU(names []string, sku string) (int, bool) {
-	return slices.BinarySearchFunc(names, sku, strings.Compare)
 }

@@ -20,6 +20,7 @@ func (k refKey) compare(other refKey) int {
 type refs struct {
 	reservations []refKey
 	transfers    []refKey
+	args         []any // their names as arguments: of reservations, then of transfers; two each
 }
 
 func (r *refs) reset() {
@@ -29,14 +30,10 @@ func (r *refs) reset() {
 func (r *refs) sort() {
 	slices.SortFunc(r.reservations, refKey.compare)
 	slices.SortFunc(r.transfers, refKey.compare)
+	r.args = append(refColumns(r.reservations), refColumns(r.transfers)...)
 }
 
 func (r *refs) none() bool { return len(r.reservations)+len(r.transfers) == 0 }
-
-// args are the names as arguments: of reservations, then of transfers.
-func (r *refs) args() []any {
-	return append(refColumns(r.reservations), refColumns(r.transfers)...)
-}
 
 func refColumns(keys []refKey) []any {
 	tenants, ids := make([]string, len(keys)), make([]string, len(keys))
@@ -108,10 +105,10 @@ func (h *Handler) lockRefs(q *pgx.Batch, locks inbox.Locks) {
 		reservations, transfers = skipLockedReservations, skipLockedTransfers
 	}
 	if len(h.refs.reservations) > 0 {
-		q.Queue(reservations, refColumns(h.refs.reservations)...).Query(h.readReservations)
+		q.Queue(reservations, h.refs.args[:2]...).Query(h.readReservations)
 	}
 	if len(h.refs.transfers) > 0 {
-		q.Queue(transfers, refColumns(h.refs.transfers)...).Query(h.readTransfers)
+		q.Queue(transfers, h.refs.args[2:]...).Query(h.readTransfers)
 	}
 }
 
@@ -187,7 +184,7 @@ update transfers set state = $3, received = $4, updated_at = now() where tenant 
 )
 
 // countLines counts the lines of the reservations and transfers that a batch names, each of which at most one event
-// moves that does not name them itself. They are locked by then. Its arguments are those of refs.args, from $2 on.
+// moves that does not name them itself. They are locked by then. Its arguments are refs.args, from $2 on.
 const countLines = `
   (select coalesce(sum(cardinality(r.skus)), 0)
    from unnest($2::text[], $3::text[]) as d (tenant, id)

@@ -54,7 +54,7 @@ func (p *plan) reserve() {
 	case !deadline.IsZero() && !deadline.After(o.logged):
 		p.refuse(alreadyExpired)
 		return
-	case r.state == stateOpen && !p.versionsHold(o.Lines):
+	case r.state == stateOpen && !p.versionsHold(o.Lines...):
 		p.refuse(versionMismatch)
 		return
 	case r.state == stateOpen && len(o.Lines) > 0 && !sameLines(r.lines, o.Lines):
@@ -81,7 +81,7 @@ func (r *reservationRow) needStored(p *plan) {
 }
 
 // versionsHold says whether rows that are not moved have the versions that lines ask for.
-func (p *plan) versionsHold(lines []Line) bool {
+func (p *plan) versionsHold(lines ...Line) bool {
 	for _, l := range lines {
 		if l.IfVersion == AnyVersion {
 			continue
@@ -130,8 +130,8 @@ func (p *plan) settle() {
 	}
 	next := *r
 	next.lines, next.changed = slices.Clone(r.lines), true
-	for i, l := range lines {
-		if !p.versionsHold(lines[i : i+1]) {
+	for _, l := range lines {
+		if !p.versionsHold(l) {
 			p.refuse(versionMismatch)
 		}
 		open, ok := find(next.lines, l)

@@ -1,5 +1,7 @@
 package inventory
 
+import "slices"
+
 // The states of a transfer.
 const (
 	stateSent     = "sent"
@@ -83,7 +85,7 @@ func (p *plan) receive() {
 	}
 	said := make([]bool, len(t.skus))
 	for _, l := range o.Lines {
-		i, ok := findSKU(t.skus, l.SKU)
+		i, ok := slices.BinarySearch(t.skus, l.SKU)
 		if !ok {
 			p.refuse(notInTransfer)
 			return

@@ -34,12 +34,13 @@ func insertMovements(q *pgx.Batch, ms []movement, ids []int64) {
 		versions[i], deltas[i], onHand[i] = m.after.Version, m.delta, m.after.OnHand
 		kinds[i], events[i], sources[i] = m.kind.String(), m.id, m.source
 		traced = traced || m.trace != ""
-		full = full || m.after.Reserved|m.after.Damaged|m.after.InTransit != 0
+		full = full || m.after.elsewhere()
 	}
 	args := []any{tenants, skus, locations, versions, deltas, onHand, kinds, events, sources, ids[:n]}
 	switch {
 	case full:
-		q.Queue(insertFull, append(append(args, traces(ms)), elsewhere(ms)...)...)
+		more := elsewhereColumns(n, func(i int) *Stock { return &ms[i].after })
+		q.Queue(insertFull, append(append(args, traces(ms)), more...)...)
 	case traced:
 		q.Queue(insertTraced, append(args, traces(ms))...)
 	default:
@@ -53,14 +54,4 @@ func traces(ms []movement) []string {
 		column[i] = ms[i].trace
 	}
 	return column
-}
-
-// elsewhere are the columns of what is not simply on hand.
-func elsewhere(ms []movement) []any {
-	reserved, damaged, inTransit := make([]int64, len(ms)), make([]int64, len(ms)), make([]int64, len(ms))
-	for i := range ms {
-		s := &ms[i].after
-		reserved[i], damaged[i], inTransit[i] = s.Reserved, s.Damaged, s.InTransit
-	}
-	return []any{reserved, damaged, inTransit}
 }

@@ -57,22 +57,22 @@ func insertStockRows(q *pgx.Batch, rows []*stockRow) {
 		tenants[i], skus[i], locations[i] = r.key.tenant, r.key.sku, r.key.location
 	}
 	q.Queue(insertStock,
-		slices.Concat([]any{tenants, skus, locations}, stateColumns(rows), elsewhereColumns(rows), policyColumns(rows))...)
+		slices.Concat([]any{tenants, skus, locations}, stateColumns(rows), beside(rows), policyColumns(rows))...)
 }
 
 func updateStockRows(q *pgx.Batch, rows []*stockRow) {
 	isElsewhere := func(r *stockRow) bool {
-		return r.elsewhere || r.stock.Reserved|r.stock.Damaged|r.stock.InTransit != 0
+		return r.elsewhere || r.stock.elsewhere()
 	}
 	if slices.ContainsFunc(rows, isElsewhere) {
-		queueUpdate(q, updateAllStock, rows, elsewhereColumns(rows))
+		queueUpdate(q, updateAllStock, rows, beside(rows))
 		return
 	}
 	queueUpdate(q, updateStock, rows, nil)
 }
 
 func redefineStockRows(q *pgx.Batch, rows []*stockRow) {
-	queueUpdate(q, redefineStock, rows, append(elsewhereColumns(rows), policyColumns(rows)...))
+	queueUpdate(q, redefineStock, rows, append(beside(rows), policyColumns(rows)...))
 }
 
 // queueUpdate queues an update of rows that are stored.
@@ -101,13 +101,19 @@ func stateColumns(rows []*stockRow) []any {
 	return []any{onHand, versions, topics, partitions, moves, moved}
 }
 
-// elsewhereColumns are those of what is not simply on hand.
-func elsewhereColumns(rows []*stockRow) []any {
-	reserved, damaged, inTransit := make([]int64, len(rows)), make([]int64, len(rows)), make([]int64, len(rows))
-	for i, r := range rows {
-		reserved[i], damaged[i], inTransit[i] = r.stock.Reserved, r.stock.Damaged, r.stock.InTransit
+// elsewhereColumns are the arguments that say of n stocks what is not simply on hand.
+func elsewhereColumns(n int, at func(i int) *Stock) []any {
+	reserved, damaged, inTransit := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i := range n {
+		s := at(i)
+		reserved[i], damaged[i], inTransit[i] = s.Reserved, s.Damaged, s.InTransit
 	}
 	return []any{reserved, damaged, inTransit}
+}
+
+// beside are elsewhereColumns of rows.
+func beside(rows []*stockRow) []any {
+	return elsewhereColumns(len(rows), func(i int) *Stock { return &rows[i].stock })
 }
 
 func policyColumns(rows []*stockRow) []any {
