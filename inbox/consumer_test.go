@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"onhand/internal/testenv"
 )
 
 func TestRecordsAreAppliedOnceAndPositionsAdvance(t *testing.T) {
@@ -115,7 +117,7 @@ func TestPartitionsAddedLaterStartAtZero(t *testing.T) {
 	}
 	addPartitions(t, w.brokers, w.topic, 3)
 	eventually(t, "the new partition takes records", func() bool {
-		return trySend(newProducer(t, w.brokers), w.topic, 2, "2 apple") == nil
+		return trySend(testenv.Producer(t, w.brokers), w.topic, 2, "2 apple") == nil
 	})
 	w.eventually("the new partition is read from 0", func() bool { return w.counted("apple") == 1 })
 	if start := w.number(`select start from offsets where partition = 2`); start != 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"onhand/internal/testenv"
 	"onhand/offsets"
 )
 
@@ -78,7 +79,7 @@ func TestNothingIsReadWhileAHaltCannotBeStored(t *testing.T) {
 	w.waitNext(0, 10)
 	stop()
 	recreateTopic(t, w.brokers, w.topic, 1)
-	w.producer = newProducer(t, w.brokers)
+	w.producer = testenv.Producer(t, w.brokers)
 	w.send(0, numbered("b", 20, "apple")...)
 	attempts := w.refuseHalts()
 	w.start(w.config())

@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
-	"onhand/internal/kafkalog"
 	"onhand/internal/testenv"
 )
 
@@ -47,22 +46,8 @@ func newWorld(t *testing.T, partitions int32) *world {
 	}
 	t.Cleanup(w.pool.Close)
 	w.exec(`create table tally (word text primary key, n integer not null check (n < 1000000))`)
-	w.producer = newProducer(t, w.brokers)
+	w.producer = testenv.Producer(t, w.brokers)
 	return w
-}
-
-func newProducer(t *testing.T, brokers []string) sarama.SyncProducer {
-	t.Helper()
-	config := kafkalog.Config("test-producer", 10*time.Second)
-	config.Producer.Return.Successes = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	p, err := sarama.NewSyncProducer(brokers, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
 }
 
 func (w *world) exec(sql string, args ...any) {

@@ -156,7 +156,7 @@ func TestATopicThatIsWaitedForIsReadFromItsOldestRecord(t *testing.T) {
 	w.waitNext(0, 0)
 	createTopic(t, w.brokers, late, 1)
 	eventually(t, "the late topic takes a record", func() bool {
-		return trySend(newProducer(t, w.brokers), late, 0, "1 apple") == nil
+		return trySend(testenv.Producer(t, w.brokers), late, 0, "1 apple") == nil
 	})
 	w.eventually("the late topic's first record is applied", func() bool { return w.counted("apple") == 1 })
 }

@@ -145,7 +145,7 @@ func TestWaitingForATopicDoesNotCreateIt(t *testing.T) {
 	broker := testenv.Kafka(t, "auto.create.topics.enable=true")
 	w.brokers = broker.Brokers()
 	w.topic = broker.Topic(1, nil)
-	w.producer = newProducer(t, w.brokers)
+	w.producer = testenv.Producer(t, w.brokers)
 	cfg := w.config()
 	cfg.Brokers, cfg.Topics = w.brokers, []string{w.topic, "missing"}
 	w.start(cfg)
@@ -166,7 +166,7 @@ func TestABrokerThatGoesAwayAndComesBackLosesNothing(t *testing.T) {
 	broker := testenv.Kafka(t)
 	w.brokers = broker.Brokers()
 	w.topic = broker.Topic(2, nil)
-	w.producer = newProducer(t, w.brokers)
+	w.producer = testenv.Producer(t, w.brokers)
 	cfg := w.config()
 	cfg.Brokers, cfg.Topics = w.brokers, []string{w.topic}
 	c, _ := w.start(cfg)
@@ -175,7 +175,7 @@ func TestABrokerThatGoesAwayAndComesBackLosesNothing(t *testing.T) {
 	broker.Kill()
 	w.eventually("the consumer says that the broker is away", func() bool { return c.State().Ready() != nil })
 	broker.Start()
-	w.producer = newProducer(t, w.brokers)
+	w.producer = testenv.Producer(t, w.brokers)
 	w.send(0, numbered("b", 100, "apple")...)
 	w.waitNext(0, 200)
 	if n := w.counted("apple"); n != 200 {

@@ -47,12 +47,18 @@ func TestTheReadmeListsEverySettingOfRun(t *testing.T) {
 
 func TestTheReadmesEventsAreReadAsTheyStand(t *testing.T) {
 	t.Parallel()
-	_, rest, _ := strings.Cut(document(t, "README.md"), "```json\n")
+	readExamples(t, "README.md", 3)
+}
+
+// readExamples decodes the events that a document shows first, of which there must be so many at least.
+func readExamples(t *testing.T, name string, least int) {
+	t.Helper()
+	_, rest, _ := strings.Cut(document(t, name), "```json\n")
 	examples, _, _ := strings.Cut(rest, "```")
 	decoder := inventory.NewDecoder(inventory.DecoderConfig{})
 	lines := strings.Split(strings.TrimSpace(examples), "\n")
-	if len(lines) < 3 {
-		t.Fatalf("%d examples of events", len(lines))
+	if len(lines) < least {
+		t.Fatalf("%d examples of events in %s", len(lines), name)
 	}
 	for _, line := range lines {
 		if _, err := decoder.Decode(&inbox.Record{Value: []byte(line)}); err != nil {

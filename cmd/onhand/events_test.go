@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"onhand/inbox"
 	"onhand/inventory"
 	"onhand/inventory/schemas"
 )
@@ -98,18 +97,7 @@ func TestTheListOfEventsHasEveryReasonWithItsMeaning(t *testing.T) {
 
 func TestTheListOfEventsHasExamplesThatAreReadAsTheyStand(t *testing.T) {
 	t.Parallel()
-	_, rest, _ := strings.Cut(document(t, "docs/events.md"), "```json\n")
-	examples, _, _ := strings.Cut(rest, "```")
-	decoder := inventory.NewDecoder(inventory.DecoderConfig{})
-	lines := strings.Split(strings.TrimSpace(examples), "\n")
-	if len(lines) < 8 {
-		t.Errorf("%d examples", len(lines))
-	}
-	for _, line := range lines {
-		if _, err := decoder.Decode(&inbox.Record{Value: []byte(line)}); err != nil {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
+	readExamples(t, "docs/events.md", 8)
 	if !strings.Contains(document(t, "README.md"), "](docs/events.md)") {
 		t.Error("the README does not lead there")
 	}

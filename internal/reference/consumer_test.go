@@ -18,7 +18,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"onhand/inbox"
-	"onhand/internal/kafkalog"
 	"onhand/internal/testenv"
 	"onhand/inventory"
 )
@@ -97,24 +96,10 @@ func newLog(t *testing.T, partitions int32, records int, knows Features) *log {
 
 func (l *log) send(t *testing.T) {
 	t.Helper()
-	producer := newProducer(t, l.brokers)
+	producer := testenv.Producer(t, l.brokers)
 	for _, h := range l.histories {
 		send(t, producer, h.records)
 	}
-}
-
-func newProducer(t *testing.T, brokers []string) sarama.SyncProducer {
-	t.Helper()
-	config := kafkalog.Config("test-producer", 10*time.Second)
-	config.Producer.Return.Successes = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	producer, err := sarama.NewSyncProducer(brokers, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = producer.Close() })
-	return producer
 }
 
 func send(t *testing.T, producer sarama.SyncProducer, records []Record) {
@@ -207,7 +192,7 @@ func TestTheServiceDoesWhatTheReferenceDoesAcrossPartitions(t *testing.T) {
 	}
 	h := history{tenants: s.Tenants, records: s.History(seeded(seed))}
 	pool, stop := startService(t, brokers, topic, 2000)
-	producer := newProducer(t, brokers)
+	producer := testenv.Producer(t, brokers)
 	read := 0
 	for run := range runs(h.records) {
 		send(t, producer, run)
