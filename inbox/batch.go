@@ -51,7 +51,7 @@ func (b *batch) events() []*work {
 	ws := make([]*work, 0, b.records())
 	for _, p := range b.parts {
 		for _, w := range p.works {
-			w.item.Blocked, w.item.Effect, w.item.rejected = false, 0, ""
+			w.item.Blocked, w.item.Effect, w.item.Now, w.item.rejected = false, 0, time.Time{}, ""
 			if w.refusal == nil && !w.ignored && p.attempt.condemn == nil {
 				ws = append(ws, w)
 			}

@@ -161,7 +161,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer stopKeeping()
 	lanes.Go(func() { newKeeper(c.cfg, log.Ranges).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
 	m := &member{
-		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, nil),
+		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, c.cfg.NewBatch),
 		shown: make(map[string]string), missed: make(map[string]bool),
 	}
 	err = m.run(ctx)

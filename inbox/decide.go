@@ -42,7 +42,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon ti
 	p.keep = 0
 	p.decided = offsets.Advance{TopicPartition: p.claim.TopicPartition, Next: p.from, Window: p.locked.Window}
 	for _, w := range p.works {
-		if w.item.Blocked {
+		if w.item.Blocked || !p.clock.admits(w) {
 			break
 		}
 		w.parked = w.refusal
@@ -51,6 +51,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon ti
 		}
 		w.outcome = w.judge(known, seen, horizon)
 		if w.outcome == outcomeFresh {
+			p.clock.stamp(&w.item)
 			fresh = append(fresh, w)
 		}
 		p.count(w)
@@ -62,13 +63,18 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon ti
 			break
 		}
 	}
-	if len(p.works) == 0 && p.passTo > p.from {
-		p.decided.Next, p.decided.Add.Skipped = p.passTo, p.passTo-p.from
-	}
-	if p.keep > 0 {
+	switch {
+	case p.keep > 0:
 		last := &p.works[p.keep-1].record
 		hash := recordHash(last)
 		p.decided.LastHash = &hash
+	case p.passTo > p.from:
+		p.decided.Next, p.decided.Add.Skipped = p.passTo, p.passTo-p.from
+	default:
+		p.decided.LastHash = p.hash // it stays where it was
+		if p.clock != nil {
+			p.clock.pass(p.passTime)
+		}
 	}
 	return fresh
 }

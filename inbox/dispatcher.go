@@ -77,14 +77,19 @@ func (d *dispatcher) postpone(c *claim, pause time.Duration) {
 type part struct {
 	claim *claim
 	works []*work
-	from  int64 // next, before
+	from  int64  // next, before
+	hash  *int64 // of the record before it
 
 	attempt attempt // how this run is to be done
 	locked  *offsets.Locked
 	decided offsets.Advance // where the partition stands when the batch commits
 	keep    int             // records of works that this run decides; the others wait
 	refused *Refusal        // the simple form parks this run's only record
-	passTo  int64           // without works: the offset up to which nothing is visible
+	clock   *Clock          // of this run; nil = nothing falls due
+
+	// Without works.
+	passTo   int64     // the offset up to which nothing is visible
+	passTime time.Time // all that the log says of the time before is known
 }
 
 // take waits until a partition is ready and returns a batch of what is ready, up to the caps; nil when the dispatcher
@@ -138,7 +143,7 @@ func (c *claim) cut(left *room) *part {
 		left.bytes -= w.bytes()
 		n++
 	}
-	p := &part{claim: c, works: c.queue[:n:n], from: c.next, attempt: c.attempt}
+	p := &part{claim: c, works: c.queue[:n:n], from: c.next, hash: c.hash, attempt: c.attempt}
 	c.queue = c.queue[n:]
 	c.taken, c.listed = true, false
 	return p
@@ -249,11 +254,11 @@ func (d *dispatcher) borrow(c *claim) (*part, bool) {
 		return nil, false
 	}
 	c.taken = true
-	return &part{claim: c, from: c.next, attempt: c.attempt}, true
+	return &part{claim: c, from: c.next, hash: c.hash, attempt: c.attempt}, true
 }
 
-// moves reports whether the part's position is to be advanced.
-func (p *part) moves() bool { return p.locked != nil && (p.keep > 0 || p.passTo > 0) }
+// moves reports whether there is something to be stored of the part.
+func (p *part) moves() bool { return p.locked != nil && (p.keep > 0 || p.passTo > 0 || p.made() > 0) }
 
 // position is c's stored position and the hash of the record before it, as of its last commit.
 func (d *dispatcher) position(c *claim) position {

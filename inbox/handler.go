@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,6 +42,10 @@ type Item struct {
 	// Effect may be set by Apply: an id by which the handler finds again what it did for the item, 0 = none. It is
 	// stored in the item's inbox row, unless the item is rejected; the inbox gives it no meaning.
 	Effect int64
+
+	// Now, for a Timekeeper, is how far time has passed in the item's partition since the last one of Apply's items
+	// there: the latest timestamp of the records in between and of its own. Apply lets it pass before it decides.
+	Now time.Time
 
 	rejected string
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -94,25 +95,21 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 			return t, err
 		}
 	}
-	if !b.advances() {
+	if !b.advances() && !b.passes() {
 		return t, nil
 	}
 	return t, t.second(ctx, l.batches, fresh)
 }
 
 // advances reports whether any part moves.
-func (b *batch) advances() bool {
-	for _, p := range b.parts {
-		if p.moves() {
-			return true
-		}
-	}
-	return false
-}
+func (b *batch) advances() bool { return slices.ContainsFunc(b.parts, (*part).moves) }
+
+// passes reports whether time passes in any part.
+func (b *batch) passes() bool { return slices.ContainsFunc(b.parts, (*part).passes) }
 
 // settled finds out whether the batch was committed whose answer was lost: ours and moved means it was. Anything else,
 // an error included, means that it is safe to run again: if it was committed after all, the comparison of token and
-// next misses, and the position is read anew.
+// next misses, and the position is read anew; and what was due, where nothing but that was done, is not due any more.
 func (l *lane) settled(b *batch) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), l.timeouts.Batch)
 	defer cancel()
@@ -123,7 +120,7 @@ func (l *lane) settled(b *batch) bool {
 		return false
 	}
 	for i, p := range b.parts {
-		if p.moves() && now[i].Ours && now[i].Next == p.decided.Next {
+		if p.moves() && p.decided.Next > p.from && now[i].Ours && now[i].Next == p.decided.Next {
 			return true
 		}
 	}
@@ -144,6 +141,13 @@ func (l *lane) advanced(b *batch) []result {
 		case p.decided.Halt != nil:
 			r.halted = true
 			p.claim.logHalt(l.log, p.decided.Next, *p.decided.Halt)
+		case p.clock != nil && p.clock.short && !p.clock.Blocked:
+			r.attempt = p.attempt
+			if r.moved {
+				r.attempt.failures = 0
+			} else if r.attempt.failures++; r.attempt.failures > 1 {
+				r.pause = backoff(contentionPause, r.attempt.failures)
+			}
 		case p.keep < len(p.works):
 			// Cut before a record that needs a row another client holds: the rest waits outside the lane.
 			r.attempt = attempt{skip: true, failures: p.attempt.failures + 1}

@@ -55,15 +55,19 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 		Exec(func(pgconn.CommandTag) error { entered = true; return nil })
 	offsets.Lock(q, t.batch.expected(), func(i int, l offsets.Locked) { t.batch.parts[i].locked = &l })
 	events := t.batch.events()
-	if len(events) > 0 {
+	keeper, _ := h.(Timekeeper)
+	clocks := t.batch.clocks(keeper)
+	if len(clocks) > 0 {
+		keeper.LoadDue(q, clocks, t.batch.locks())
+	}
+	writes := len(events)+len(clocks) > 0 // into the inbox, perhaps
+	if writes {
 		if h != nil {
-			items := make([]*Item, len(events))
-			for i, w := range events {
-				items[i] = &w.item
-			}
-			h.Load(q, items, t.batch.locks())
+			h.Load(q, items(events), t.batch.locks())
 		}
 		t.readMemory(q)
+	}
+	if len(events) > 0 {
 		t.readKnown(q, events)
 	}
 	t.begun = true
@@ -73,10 +77,18 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 		}
 		return err
 	}
-	if len(events) > 0 && t.found != t.picture {
+	if writes && t.found != t.picture {
 		return errPicture
 	}
 	return nil
+}
+
+func items(works []*work) []*Item {
+	is := make([]*Item, len(works))
+	for i, w := range works {
+		is[i] = &w.item
+	}
+	return is
 }
 
 func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
@@ -100,17 +112,13 @@ func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
 // one. ctx must not be one that a shutdown cancels: a commit cut off half way has an unknown fate.
 func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work) error {
 	q := &pgx.Batch{}
-	if h != nil && len(fresh) > 0 {
-		items := make([]*Item, len(fresh))
-		for i, w := range fresh {
-			items[i] = &w.item
-		}
-		if err := h.Apply(q, items); err != nil {
+	if h != nil && (len(fresh) > 0 || t.batch.passes()) {
+		if err := h.Apply(q, items(fresh)); err != nil {
 			return &handlerError{err}
 		}
 	}
 	t.batch.countRejections()
-	t.writeInbox(q, fresh)
+	t.writeInbox(q, append(t.batch.made(), fresh...))
 	t.writeDeadLetters(q)
 	var steps []offsets.Advance
 	for _, p := range t.batch.parts {
@@ -133,8 +141,8 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work)
 
 // writeInbox inserts in the order of the key: two batches that hold the same new identities wait for each other in one
 // direction only.
-func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
-	n := len(fresh)
+func (t *transaction) writeInbox(q *pgx.Batch, decided []*work) {
+	n := len(decided)
 	if n == 0 {
 		return
 	}
@@ -144,7 +152,7 @@ func (t *transaction) writeInbox(q *pgx.Batch, fresh []*work) {
 			incarnation[p.claim.TopicPartition] = p.locked.Incarnation
 		}
 	}
-	sorted := slices.Clone(fresh)
+	sorted := slices.Clone(decided)
 	slices.SortFunc(sorted, compareIdentity)
 	tenants, ids, sources, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	fingerprints, at := make([]int64, n), make([]int64, n)

@@ -29,7 +29,10 @@ func (s *session) watch(sess sarama.ConsumerGroupSession) {
 	}
 	every(s.cfg.CheckEvery, func(ctx context.Context) { s.check(ctx, s.running()) })
 	every(rowPoll, s.pollRows)
-	every(min(idlePoll, s.cfg.CheckEvery), s.passInvisible)
+	every(min(idlePoll, s.cfg.CheckEvery), func(ctx context.Context) {
+		s.passInvisible(ctx)
+		s.passTime(ctx)
+	})
 	s.watching.Go(func() { s.publishLoop(ctx, sess) })
 }
 

@@ -10,6 +10,9 @@ import (
 // reservedSource starts the sources of events that the service itself makes.
 const reservedSource = "onhand:"
 
+// ExpirySource is the source of the event that a reservation lapsed, which no record says. Its id is the reservation's.
+const ExpirySource = reservedSource + "expiry"
+
 // event makes an event of what the fields say, or tells what is wrong with them. The kind is judged first: what is
 // wrong with the fields of a kind that is not ours is nobody's business here.
 func (d *draft) event(r *inbox.Record, ignoreUnknown bool) (inbox.Event, error) {
@@ -76,15 +79,11 @@ func (d *draft) check() {
 	d.checkSupport()
 }
 
-// checkSupport parks what is right, and cannot be done yet: a deadline that nobody keeps would be worse than none, and
-// so would be a bundle whose sale moves no parts. Sent again to a service that can do it, the event is applied.
+// checkSupport parks what is right, and cannot be done yet: a bundle whose sale moves no parts would be worse than none.
+// Sent again to a service that can do it, the event is applied.
 func (d *draft) checkSupport() {
 	switch {
 	case d.foresees:
-	case d.seen.has(fieldExpiresAt):
-		d.blame(fieldExpiresAt, "deadline_not_supported", "")
-	case d.seen.has(fieldTTL):
-		d.blame(fieldTTL, "deadline_not_supported", "")
 	case d.seen.has(fieldBundle):
 		d.blame(fieldBundle, "bundle_not_supported", "")
 	}

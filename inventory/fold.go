@@ -64,6 +64,7 @@ type fold struct {
 	reservations map[refKey]*reservationRow
 	transfers    map[refKey]*transferRow
 	movements    []movement
+	deadlines    map[Partition]*deadlines // that may pass within the batch
 
 	plan plan // of the event at hand
 }
@@ -88,6 +89,7 @@ func (f *fold) reset() {
 	clear(f.skus)
 	clear(f.reservations)
 	clear(f.transfers)
+	clear(f.deadlines)
 	f.movements = f.movements[:0]
 }
 
@@ -143,6 +145,7 @@ func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err err
 	}
 	if p.reservation != nil {
 		*p.reservation = p.reservationAfter
+		f.watch(p.reservation)
 	}
 	if p.transferred != nil {
 		*p.transferred = p.transferAfter

@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,6 +18,13 @@ type Config struct {
 	// across partitions is not defined, so a SKU's events should share one. It is called before the commit, from every
 	// lane, and again if a batch has to be run again; it must not block.
 	OnPartitionMove func(sku string, from, to Partition)
+
+	// Grace is how far the wall clock must be past the deadline of a reservation before that lapses without a later
+	// record of its partition: clocks differ, and so do the ways that records take. 0 or more.
+	Grace time.Duration
+
+	// Hints are shared by the handlers of one process; nil = this one has its own.
+	Hints *Hints
 }
 
 // Partition is one partition of a topic.
@@ -34,6 +42,8 @@ type Handler struct {
 	keys  []stockKey
 	defs  []skuKey
 	refs  refs
+	due   dues
+	hints *Hints
 	moves int     // movements that the batch makes at most, but for lines that only the database knows
 	ids   []int64 // for outgoing messages
 	topic string  // of the first item: rows moved last from it need not repeat its name
@@ -41,11 +51,15 @@ type Handler struct {
 	counted bool // some item says when goods were counted
 }
 
-var _ inbox.BatchHandler = (*Handler)(nil)
+var _ inbox.Timekeeper = (*Handler)(nil)
 
 // NewHandler returns a Handler for one lane.
 func NewHandler(cfg Config) *Handler {
-	return &Handler{cfg: cfg}
+	h := &Handler{cfg: cfg, hints: cfg.Hints}
+	if h.hints == nil {
+		h.hints = &Hints{}
+	}
+	return h
 }
 
 var (
@@ -63,10 +77,13 @@ func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
 	if locks == inbox.SkipLocked {
 		q.Queue("select").Exec(func(pgconn.CommandTag) error { // the answers above have come
 			h.markBlocked(items)
+			h.markHeld()
 			return nil
 		})
 	}
 	switch {
+	case h.due.lock:
+		outbox.DrawCounted(q, h.moves, countDueLines, h.refArgs(), &h.ids)
 	case !h.refs.none():
 		outbox.DrawCounted(q, h.moves, countLines, h.refs.args, &h.ids)
 	case h.moves > 0:
@@ -76,21 +93,48 @@ func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
 
 // Apply implements inbox.BatchHandler.
 func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
+	h.due.watch(&h.fold)
+	left := h.due.of
 	for _, item := range fresh {
+		for len(left) > 0 && !left[0].holds(item) {
+			if err := h.passTo(&left[0], left[0].clock.Now); err != nil {
+				return err
+			}
+			left = left[1:]
+		}
+		if len(left) > 0 {
+			if err := h.passTo(&left[0], item.Now); err != nil {
+				return err
+			}
+		}
 		first := len(h.fold.movements)
 		if err := h.decide(item); err != nil {
 			return err
 		}
-		n := len(h.fold.movements)
-		if n > len(h.ids) {
-			return fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
+		var err error
+		if item.Effect, err = h.effect(first); err != nil {
+			return err
 		}
-		if n > first {
-			item.Effect = h.ids[first] // as insertMovements gives it
+	}
+	for i := range left {
+		if err := h.passTo(&left[i], left[i].clock.Now); err != nil {
+			return err
 		}
 	}
 	h.write(q)
 	return nil
+}
+
+// effect is the id of the message of the first movement since there were so many, as insertMovements gives it; 0 if
+// there is none.
+func (h *Handler) effect(first int) (int64, error) {
+	switch n := len(h.fold.movements); {
+	case n > len(h.ids):
+		return 0, fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
+	case n == first:
+		return 0, nil
+	}
+	return h.ids[first], nil
 }
 
 func (h *Handler) decide(item *inbox.Item) error {
@@ -101,19 +145,32 @@ func (h *Handler) decide(item *inbox.Item) error {
 	to := Partition{item.Record.Topic, item.Record.Partition}
 	reason, from, err := h.fold.apply(occurrence{
 		Event: e, tenant: item.Tenant, id: item.ID, source: item.Source, trace: item.TraceParent, from: to,
-		time: item.Time, logged: item.Record.Timestamp,
+		time: item.Time, logged: noLater(item.Record.Timestamp),
 	})
 	switch {
-	case errors.Is(err, errNotLoaded) && e.Reservation+e.Transfer != "":
-		// Its lines were others a moment ago, when their rows of stock were locked.
-		return fmt.Errorf("%w: %w", inbox.ErrRunAgain, err)
+	case err != nil && e.Reservation+e.Transfer != "":
+		return runAgain(err)
 	case err != nil:
 		return err
 	case reason != "":
 		item.Reject(reason)
 	}
+	h.tellOfMove(from, to)
+	return nil
+}
+
+// runAgain is err, or what has the batch run again if a row is missing that a reservation or transfer led to: its lines
+// were others a moment ago, when their rows of stock were locked.
+func runAgain(err error) error {
+	if errors.Is(err, errNotLoaded) {
+		return fmt.Errorf("%w: %w", inbox.ErrRunAgain, err)
+	}
+	return err
+}
+
+// tellOfMove tells of the latest movement if another partition moved its row before.
+func (h *Handler) tellOfMove(from *Partition, to Partition) {
 	if from != nil && h.cfg.OnPartitionMove != nil {
 		h.cfg.OnPartitionMove(h.fold.movements[len(h.fold.movements)-1].key.sku, *from, to)
 	}
-	return nil
 }

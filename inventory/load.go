@@ -113,11 +113,8 @@ func (h *Handler) blocked(tenant string, e *Event) bool {
 			return true
 		}
 	}
-	if r := h.fold.reservations[refKey{tenant, e.Reservation}]; r != nil {
-		held := func(l Line) bool { return h.held(stockKey{tenant, l.SKU, l.Location}) }
-		if r.blocked || slices.ContainsFunc(r.lines, held) {
-			return true
-		}
+	if r := h.fold.reservations[refKey{tenant, e.Reservation}]; r != nil && h.heldFor(r) {
+		return true
 	}
 	if t := h.fold.transfers[refKey{tenant, e.Transfer}]; t != nil {
 		held := func(sku string) bool { return h.held(stockKey{tenant, sku, t.to}) }
@@ -126,6 +123,13 @@ func (h *Handler) blocked(tenant string, e *Event) bool {
 		}
 	}
 	return false
+}
+
+// heldFor says whether another client holds r, or a row of stock that it has a line of.
+func (h *Handler) heldFor(r *reservationRow) bool {
+	return r.blocked || slices.ContainsFunc(r.lines, func(l Line) bool {
+		return h.held(stockKey{r.key.tenant, l.SKU, l.Location})
+	})
 }
 
 // held says whether that row of stock is held by another client.

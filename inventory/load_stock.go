@@ -45,7 +45,18 @@ with wanted as (
       select t.skus, t.location from transfers t where t.tenant = d.tenant and t.transfer = d.id and t.state = 'sent'
       offset 0
     ) t
-    cross join lateral unnest(t.skus) as l (sku)
+    cross join lateral unnest(t.skus) as l (sku)`
+
+// And where reservations lapse, the lines of those that are due.
+var wantedDue = `
+    union all
+    select d.tenant, l.sku, l.location, null, 0
+    from (` + dueRows(12) + `
+    ) d
+    cross join lateral unnest(d.skus, d.locations) as l (sku, location)
+    where ` + listed(12)
+
+const wantedEnd = `
   ) w
   order by w.tenant collate "C", w.sku collate "C", w.location collate "C"
 )
@@ -86,23 +97,31 @@ left join lateral (
 	skipAndRead = readStock + skipLocked + readPolicy + skipLocked + readEnd
 
 	lockKeys       = wantedKeys + waitAndRead
-	lockAll        = wantedAll + waitAndRead
+	lockAll        = wantedAll + wantedEnd + waitAndRead
 	skipLockedKeys = wantedKeys + skipAndRead
-	skipLockedAll  = wantedAll + skipAndRead
+	skipLockedAll  = wantedAll + wantedEnd + skipAndRead
+)
+
+var (
+	lockAllDue       = wantedAll + wantedDue + wantedEnd + waitAndRead
+	skipLockedAllDue = wantedAll + wantedDue + wantedEnd + skipAndRead
 )
 
 // lockStock queues the locks on the stock rows that the batch may change.
 func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks) {
-	if len(h.keys)+len(h.defs) == 0 && h.refs.none() {
+	if len(h.keys)+len(h.defs) == 0 && h.refs.none() && !h.due.lock {
 		return
 	}
 	wait, skip := lockKeys, skipLockedKeys
 	keys, args := h.keyColumns()
 	read := h.readNamed
-	if len(h.defs) > 0 || !h.refs.none() {
+	if len(h.defs) > 0 || !h.refs.none() || h.due.lock {
 		wait, skip, read = lockAll, skipLockedAll, h.readFound
+		if h.due.lock {
+			wait, skip = lockAllDue, skipLockedAllDue
+		}
 		tenants, skus := h.definedColumns()
-		args = append(append(args, tenants, skus), h.refs.args...)
+		args = append(append(args, tenants, skus), h.refArgs()...)
 	}
 	sql := wait
 	if locks == inbox.SkipLocked {

@@ -35,7 +35,7 @@ type plan struct {
 // acts are what the lines of a kind ask of their own rows.
 var acts = map[Kind]Act{
 	Received: Receive, Sold: Sell, Returned: Return, Adjusted: Adjust, Counted: Count, Reserved: Reserve,
-	Released: Release, Fulfilled: Fulfil, Transferred: Leave,
+	Released: Release, Fulfilled: Fulfil, Transferred: Leave, expired: Release,
 }
 
 // of plans o anew. The steps are in the order of their rows' keys in the end.
@@ -44,7 +44,7 @@ func (p *plan) of(f *fold, o *occurrence) {
 	switch o.Kind {
 	case Reserved:
 		p.reserve()
-	case Released, Fulfilled:
+	case Released, Fulfilled, expired:
 		p.settle()
 	case Transferred:
 		p.transfer()
@@ -135,10 +135,15 @@ func (o *occurrence) happened() time.Time {
 	if at.IsZero() || at.After(o.logged) && !o.logged.IsZero() {
 		at = o.logged
 	}
-	if at.After(latest) {
-		at = latest
+	return noLater(at).Truncate(resolution)
+}
+
+// noLater is t, or latest.
+func noLater(t time.Time) time.Time {
+	if t.After(latest) {
+		return latest
 	}
-	return at.Truncate(resolution)
+	return t
 }
 
 // latest is the last moment that an event can be from, and far within what the database can hold: a producer that took

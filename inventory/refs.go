@@ -61,13 +61,30 @@ func (h *Handler) note(tenant string, e *Event) {
 	}
 }
 
-const readReservations = `
+const wantedReservations = `
 with wanted as (
-  select tenant, reservation, ord::integer
+  select tenant, reservation
   from unnest($1::text[], $2::text[]) with ordinality as w (tenant, reservation, ord)
   order by ord
-)
-select w.ord, r.state, r.expires_at, r.topic, r.partition, r.skus, r.locations, r.quantities, r.event_id,
+)`
+
+// Where reservations lapse, those that are due are locked too, in one order with those that are named.
+var wantedAndDueReservations = `
+with wanted as (
+  select w.tenant, w.reservation
+  from (
+    select tenant, reservation from unnest($1::text[], $2::text[]) as w (tenant, reservation)
+    union all
+    select d.tenant, d.reservation
+    from (` + dueRows(3) + `
+    ) d
+    where ` + listed(3) + `
+  ) w
+  order by w.tenant collate "C", w.reservation collate "C"
+)`
+
+const readReservations = `
+select w.tenant, w.reservation, r.state, r.expires_at, r.topic, r.partition, r.skus, r.locations, r.quantities, r.event_id,
        r.event_source, r.state is null
        and exists (select from reservations e where e.tenant = w.tenant and e.reservation = w.reservation)
 from wanted w
@@ -93,8 +110,9 @@ left join lateral (
 const (
 	lockReservations       = readReservations + `) r on true`
 	skipLockedReservations = readReservations + skipLocked + `) r on true`
-	lockTransfers          = readTransfers + `) t on true`
-	skipLockedTransfers    = readTransfers + skipLocked + `) t on true`
+
+	lockTransfers       = readTransfers + `) t on true`
+	skipLockedTransfers = readTransfers + skipLocked + `) t on true`
 )
 
 // lockRefs queues the locks on the reservations and transfers that the batch names. Their lines' rows of stock were
@@ -104,8 +122,12 @@ func (h *Handler) lockRefs(q *pgx.Batch, locks inbox.Locks) {
 	if locks == inbox.SkipLocked {
 		reservations, transfers = skipLockedReservations, skipLockedTransfers
 	}
-	if len(h.refs.reservations) > 0 {
-		q.Queue(reservations, h.refs.args[:2]...).Query(h.readReservations)
+	switch {
+	case h.due.lock:
+		args := slices.Concat(h.refs.args[:2], h.due.args)
+		q.Queue(wantedAndDueReservations+reservations, args...).Query(h.readReservations)
+	case len(h.refs.reservations) > 0:
+		q.Queue(wantedReservations+reservations, h.refs.args[:2]...).Query(h.readReservations)
 	}
 	if len(h.refs.transfers) > 0 {
 		q.Queue(transfers, h.refs.args[2:]...).Query(h.readTransfers)
@@ -114,7 +136,7 @@ func (h *Handler) lockRefs(q *pgx.Batch, locks inbox.Locks) {
 
 func (h *Handler) readReservations(rows pgx.Rows) error {
 	var (
-		ord                      int32
+		key                      refKey
 		state, topic, id, source *string
 		deadline                 *time.Time
 		partition                *int32
@@ -123,10 +145,16 @@ func (h *Handler) readReservations(rows pgx.Rows) error {
 		unlocked                 bool
 	)
 	columns := []any{
-		&ord, &state, &deadline, &topic, &partition, &skus, &locations, &quantities, &id, &source, &unlocked,
+		&key.tenant, &key.id, &state, &deadline, &topic, &partition, &skus, &locations, &quantities, &id, &source,
+		&unlocked,
 	}
 	_, err := pgx.ForEachRow(rows, columns, func() error {
-		r := h.fold.reservations[h.refs.reservations[ord-1]]
+		r, ok := h.fold.reservations[key]
+		if !ok { // it is due
+			r = &reservationRow{key: key}
+			h.fold.reservations[key] = r
+			h.refs.reservations = append(h.refs.reservations, key)
+		}
 		r.blocked, r.stored = unlocked, state != nil
 		if !r.stored {
 			return nil
@@ -196,6 +224,18 @@ const countLines = `
      cross join lateral (
        select t.skus from transfers t where t.tenant = d.tenant and t.transfer = d.id offset 0
      ) t)`
+
+// countDueLines counts those of the reservations that are due as well. The arguments are refArgs, from $2 on.
+var countDueLines = countLines + `
+  + (select coalesce(sum(cardinality(d.skus)), 0) from (` + dueRows(6) + `) d where ` + listed(6) + `)`
+
+// refArgs are the arguments that name reservations and transfers, and what is due if that is to be locked.
+func (h *Handler) refArgs() []any {
+	if !h.due.lock {
+		return h.refs.args
+	}
+	return slices.Concat(h.refs.args, h.due.args)
+}
 
 // writeReservations queues what became of reservations. They are few beside the movements that they come with, so each
 // is a statement of its own.

@@ -10,6 +10,7 @@ const (
 	stateOpen      = "open"
 	stateReleased  = "released"
 	stateFulfilled = "fulfilled"
+	stateExpired   = "expired"
 )
 
 // refKey names a row of reservations or of transfers.
@@ -106,6 +107,9 @@ func (o *occurrence) deadline() time.Time {
 	return o.Deadline.At.Truncate(resolution)
 }
 
+// ends are what becomes of a reservation of which nothing is open any more.
+var ends = map[Kind]string{Released: stateReleased, Fulfilled: stateFulfilled, expired: stateExpired}
+
 // settle plans the end of a reservation, or of a part of it: what was promised leaves, or is free again.
 func (p *plan) settle() {
 	o := p.o
@@ -145,10 +149,7 @@ func (p *plan) settle() {
 	}
 	next.lines = slices.DeleteFunc(next.lines, func(l Line) bool { return l.Quantity == 0 })
 	if len(next.lines) == 0 {
-		next.state = stateReleased
-		if o.Kind == Fulfilled {
-			next.state = stateFulfilled
-		}
+		next.state = ends[o.Kind]
 	}
 	p.reservation, p.reservationAfter = r, next
 }

@@ -201,6 +201,9 @@ create table reservations (
         check (cardinality(skus) = cardinality(locations) and cardinality(skus) = cardinality(quantities)),
     constraint reservations_open check ((state = 'open') = (cardinality(skus) > 0))
 );
+-- Those that are going to lapse, in the order in which they do.
+create index reservations_due on reservations (topic, partition, expires_at, tenant, reservation)
+    where state = 'open' and expires_at is not null;
 
 -- Goods on their way from one location to another.
 create table transfers (

@@ -69,6 +69,8 @@ type Advance struct {
 	Window   Window
 	Halt     *Halt // set when this step is the partition's last
 
+	Made int64 // rows of the inbox beside those of records
+
 	// Of the records that were applied or rejected.
 	Timeless int64     // those whose event has no time
 	Newest   time.Time // the highest time of the others; zero = there are none
@@ -92,16 +94,16 @@ set next = a.next,
     halt_reason = a.halt_reason,
     halt_detail = a.halt_detail,
     halted_at = case when a.halt_reason is not null then clock_timestamp() end,
-    remembered = o.remembered + a.applied + a.rejected,
+    remembered = o.remembered + a.applied + a.rejected + a.made,
     timeless = o.timeless + a.timeless,
     newest_event = case when a.newest_event is null then o.newest_event -- greatest and least pass over nulls
-                        else greatest(o.newest_event, least(a.newest_event, clock_timestamp() + $16)) end,
+                        else greatest(o.newest_event, least(a.newest_event, clock_timestamp() + $17)) end,
     updated_at = clock_timestamp()
 from unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::bigint[], $11::bytea[], $12::text[], $13::text[],
-            $14::bigint[], $15::timestamptz[])
+            $14::bigint[], $15::timestamptz[], $16::bigint[])
   as a (topic, partition, next, applied, rejected, duplicate, parked,
-        ignored, skipped, last_hash, recent, halt_reason, halt_detail, timeless, newest_event)
+        ignored, skipped, last_hash, recent, halt_reason, halt_detail, timeless, newest_event, made)
 where o.topic = a.topic and o.partition = a.partition`
 
 // Queue queues the steps of as onto q. Every row must have been locked by Lock in the same transaction: that is where
@@ -115,7 +117,7 @@ func Queue(q *pgx.Batch, as []Advance) {
 	}
 	hashes, windows := make([]*int64, n), make([][]byte, n)
 	reasons, details := make([]*string, n), make([]*string, n)
-	timeless, newest := make([]int64, n), make([]*time.Time, n)
+	timeless, made, newest := make([]int64, n), make([]int64, n), make([]*time.Time, n)
 	for i := range as {
 		a := &as[i]
 		topics[i], partitions[i], nexts[i], hashes[i] = a.Topic, a.Partition, a.Next, a.LastHash
@@ -125,6 +127,7 @@ func Queue(q *pgx.Batch, as []Advance) {
 			counters[j][i] = v
 		}
 		windows[i], _ = a.Window.MarshalBinary()
+		made[i] = a.Made
 		if timeless[i] = a.Timeless; !a.Newest.IsZero() {
 			newest[i] = &a.Newest
 		}
@@ -133,7 +136,7 @@ func Queue(q *pgx.Batch, as []Advance) {
 		}
 	}
 	q.Queue(advance, topics, partitions, nexts, counters[0], counters[1], counters[2], counters[3], counters[4],
-		counters[5], hashes, windows, reasons, details, timeless, newest, ClockLead).Exec(func(tag pgconn.CommandTag) error {
+		counters[5], hashes, windows, reasons, details, timeless, newest, made, ClockLead).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != int64(n) {
 			return fmt.Errorf("advance offsets: %d rows changed, %d expected", tag.RowsAffected(), n)
 		}

@@ -27,6 +27,7 @@ const (
 	maxDedupeRows     = 1_000_000_000_000
 	minDedupeAge      = time.Minute
 	maxDedupeAge      = 100 * 365 * 24 * time.Hour
+	maxExpiryGrace    = 24 * time.Hour
 )
 
 // runFlags are the settings of the service, as text; Config is what they mean.
@@ -40,6 +41,7 @@ type runFlags struct {
 
 	Start          string `default:"oldest" placeholder:"WHERE" env:"ONHAND_START" help:"Where a topic begins that was never read: oldest, newest or an RFC 3339 time (${default})."`
 	UnknownKinds   string `default:"park" placeholder:"park|ignore" env:"ONHAND_UNKNOWN_KINDS" help:"What becomes of events of an unknown kind (${default})."`
+	ExpiryGrace    string `default:"5s" placeholder:"DURATION" env:"ONHAND_EXPIRY_GRACE" help:"How far the clock must be past a reservation's deadline before it lapses without a later record (${default})."`
 	AllowCompacted toggle `env:"ONHAND_ALLOW_COMPACTED" help:"Read topics that are compacted, though records may vanish from them unread."`
 
 	CheckInterval  string `default:"1m" placeholder:"DURATION" env:"ONHAND_CHECK_INTERVAL" help:"How often topics are compared with what is stored, and added partitions looked for (${default})."`
@@ -67,6 +69,7 @@ type Config struct {
 
 	Start              inbox.Start
 	IgnoreUnknownKinds bool
+	ExpiryGrace        time.Duration
 	AllowCompacted     bool
 
 	SessionTimeout time.Duration
@@ -98,6 +101,7 @@ func (f *runFlags) config(p *problems) Config {
 		Follow:             p.oneOf("refused", f.Refused, "wait", "follow") == "follow",
 		Start:              p.start(f.Start),
 		IgnoreUnknownKinds: p.oneOf("unknown-kinds", f.UnknownKinds, "park", "ignore") == "ignore",
+		ExpiryGrace:        p.duration("expiry-grace", f.ExpiryGrace, 0, maxExpiryGrace),
 		AllowCompacted:     p.toggle("allow-compacted", f.AllowCompacted),
 		SessionTimeout:     p.duration("session-timeout", f.SessionTimeout, minSessionTimeout, maxSessionTimeout),
 		CheckEvery:         p.duration("check-interval", f.CheckInterval, minCheckInterval, maxCheckInterval),

@@ -90,16 +90,17 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 	}
 	log.Info().Stringer("installation", own.ID).Str("cluster", own.ClusterID).Msg("database and group belong together")
 
+	handling := inventory.Config{
+		OnPartitionMove: warnOfMoves(log), Grace: cfg.ExpiryGrace, Hints: &inventory.Hints{},
+	}
 	consumer, err := inbox.New(inbox.Config{
 		Brokers: cfg.Brokers, Topics: cfg.Topics, Group: cfg.Group, Member: cfg.Member,
 		Pool: pool, Installation: own.ID,
 		Decoder: inventory.NewDecoder(inventory.DecoderConfig{
 			MaxRecordBytes: cfg.MaxRecordBytes, IgnoreUnknownKinds: cfg.IgnoreUnknownKinds,
 		}),
-		NewBatch: func() inbox.BatchHandler {
-			return inventory.NewHandler(inventory.Config{OnPartitionMove: warnOfMoves(log)})
-		},
-		Start: cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,
+		NewBatch: func() inbox.BatchHandler { return inventory.NewHandler(handling) },
+		Start:    cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,
 		CheckEvery: cfg.CheckEvery, Lanes: cfg.Lanes,
 		MaxBatch: cfg.MaxBatch, Memory: cfg.Memory, Balance: cfg.Balance, AllowCompacted: cfg.AllowCompacted,
 		DedupeRows: cfg.DedupeRows, DedupeAge: cfg.DedupeAge, Log: log,

@@ -15,13 +15,13 @@ func TestEveryWrongSettingIsReportedAtOnce(t *testing.T) {
 	e := command(t, "run", "-o", "xml", "--log-level", "loud", "--log-format", "paper",
 		"--database-url", "postgres://h:x/", "--brokers", "nowhere", "--topic", "a b", "--topic", "same,same",
 		"--group", "", "--outbox-topic", "same", "--listen", "80", "--start", "now", "--unknown-kinds", "keep",
-		"--allow-compacted=perhaps", "--session-timeout", "1s", "--balance", "cooperative-sticky",
+		"--expiry-grace", "soon", "--allow-compacted=perhaps", "--session-timeout", "1s", "--balance", "cooperative-sticky",
 		"--isolation", "none", "--lanes", "0", "--max-batch", "1e3", "--max-record-bytes", "1TB", "--memory", "1",
 		"--dedupe-rows", "1", "--dedupe-age", "1d")
 	e.expect(t, exitUsage)
 	for _, flag := range []string{
 		"output", "log-level", "log-format", "database-url", "brokers", "topic", "group", "outbox-topic", "listen", "start",
-		"unknown-kinds", "allow-compacted", "session-timeout", "balance", "isolation", "lanes", "max-batch",
+		"unknown-kinds", "expiry-grace", "allow-compacted", "session-timeout", "balance", "isolation", "lanes", "max-batch",
 		"max-record-bytes", "memory", "dedupe-rows", "dedupe-age",
 	} {
 		variable := "ONHAND_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))

@@ -135,6 +135,9 @@ func (l *log) consume(t *testing.T, longest int) {
 		t.Errorf("counted %+v, want %+v", got, l.counts)
 	}
 	checkMessages(t, pool)
+	if n := scalar[int64](t, pool, "select (select sum(remembered) from offsets) - (select count(*) from inbox)"); n != 0 {
+		t.Errorf("the inbox is believed to have %d rows more than it has", n)
+	}
 }
 
 func (h history) compare(t *testing.T, pool *pgxpool.Pool, where string) {
@@ -152,16 +155,29 @@ func startService(t *testing.T, brokers []string, topic string, longest int) (po
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	consumer, err := inbox.New(inbox.Config{
+	cfg := serviceConfig(pool, brokers, topic, inventory.Config{})
+	cfg.MaxBatch = longest
+	return pool, startMember(t, cfg)
+}
+
+// serviceConfig is a group's, with handlers that know of each other.
+func serviceConfig(pool *pgxpool.Pool, brokers []string, topic string, handling inventory.Config) inbox.Config {
+	handling.Hints = &inventory.Hints{}
+	return inbox.Config{
 		Brokers: brokers, Topics: []string{topic}, Group: "group-" + uuid.NewString(), Installation: uuid.New(),
-		Pool: pool, Decoder: inventory.NewDecoder(inventory.DecoderConfig{}), MaxBatch: longest,
-		NewBatch:       func() inbox.BatchHandler { return inventory.NewHandler(inventory.Config{}) },
+		Pool: pool, Decoder: inventory.NewDecoder(inventory.DecoderConfig{}),
+		NewBatch:       func() inbox.BatchHandler { return inventory.NewHandler(handling) },
 		SessionTimeout: 6 * time.Second, Log: zerolog.Nop(),
-	})
+	}
+}
+
+func startMember(t *testing.T, cfg inbox.Config) (stop func()) {
+	t.Helper()
+	consumer, err := inbox.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pool, testenv.Background(t, patience, "the consumer", consumer.Run)
+	return testenv.Background(t, patience, "the consumer", consumer.Run)
 }
 
 // decided is how many records the service has read.
