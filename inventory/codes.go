@@ -59,7 +59,6 @@ func fieldCodes() []Code {
 	return []Code{
 		{"misspelt_field", "A field differs from a known one only in case or separators."},
 		{"field_not_allowed", "A field has no meaning for this kind of event, or not in this place."},
-		{"deadline_not_supported", "The reservation has a deadline. This version keeps none: only reservations without one."},
 		{"bundle_not_supported", "The SKU is a bundle. This version knows none."},
 		{"missing_lines", "lines is an empty array."},
 		{"too_many_lines", "The event has more than 1000 lines."},

@@ -33,8 +33,14 @@ func newClients(t *testing.T) clients {
 // loadBlocked starts Load on conn and returns when another client's lock holds it up; loaded waits for its end.
 func (c clients) loadBlocked(t *testing.T, b *batch, is []*inbox.Item) (loaded func() error) {
 	t.Helper()
+	return c.blocked(t, b, func() error { return b.load(t.Context(), is, inbox.WaitForLocks) })
+}
+
+// blocked starts load, which is a part of b, and returns when another client's lock holds it up.
+func (c clients) blocked(t *testing.T, b *batch, load func() error) (loaded func() error) {
+	t.Helper()
 	done := make(chan error, 1)
-	go func() { done <- b.load(t.Context(), is, inbox.WaitForLocks) }()
+	go func() { done <- load() }()
 	pid := b.tx.Conn().PgConn().PID()
 	testenv.Eventually(t, patience, "Load waits for a lock", func() bool {
 		var waits bool
