@@ -9,6 +9,7 @@ import (
 
 	"onhand/internal/cliout"
 	"onhand/internal/explain"
+	"onhand/inventory"
 )
 
 type explainEventCmd struct {
@@ -143,7 +144,11 @@ func eventTable(t *cliout.Grid, e *explain.Event) {
 	t.Row("event", e.EventID)
 	t.Row("source", orDash(&e.Source))
 	t.Row("tenant", orDash(&e.Tenant))
-	t.Row("record", e.Position)
+	if e.Source == inventory.ExpirySource {
+		t.Row("lapsed before", e.Position) // no record says so
+	} else {
+		t.Row("record", e.Position)
+	}
 	if e.Reason != "" {
 		t.Row("outcome", e.Outcome+": "+e.Reason)
 	} else {

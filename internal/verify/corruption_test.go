@@ -43,6 +43,16 @@ var corruptions = []corruption{
 	},
 	{"a position that is gone", `delete from offsets where partition = 1`, "I5", "/1 offset 0", "no position"},
 
+	// reservations
+	{
+		"a reservation that should have lapsed",
+		`insert into reservations (tenant, reservation, state, expires_at, topic, partition, skus, locations, quantities,
+		                           event_id, event_source)
+		 select '', 'overdue', 'open', now() - interval '1 h', topic, partition, '{A}', '{main}', '{1}', 'e1', ''
+		 from offsets where partition = 0`,
+		"I4", "'overdue'", "was read up to",
+	},
+
 	// inbox
 	{"an event that is gone", `delete from inbox where event_id = 'e7'`, "I5", "offset 10", "lost"},
 	{

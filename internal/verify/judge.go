@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,7 @@ type judge struct {
 	jumps     []span
 	forgotten int64      // below, a record may have lost its inbox row
 	next      int64      // the offset up to which the log has been walked
+	latest    time.Time  // of the last record there that was decided
 	pending   []question // what only the inbox as a whole can decide
 	effects   effects    // what only other movements can decide, and papers
 	removals  []removal  // what only opening balances can decide
@@ -73,6 +75,9 @@ func (j *judge) run(ctx context.Context) error {
 		return err
 	}
 	if err := j.lookUpRemoved(ctx); err != nil {
+		return err
+	}
+	if err := j.lookUpOverdue(ctx); err != nil {
 		return err
 	}
 	j.invisible(j.reach.to)

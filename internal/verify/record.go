@@ -27,6 +27,7 @@ func (j *judge) record(ctx context.Context, r *inbox.Record) error {
 	}
 	j.invisible(r.Offset)
 	j.advance(r.Offset + 1)
+	j.walked(r.Offset, r.Timestamp)
 	in, err := take(ctx, j.records.inbox, j.at(r.Offset))
 	if err != nil {
 		return err
