@@ -132,9 +132,10 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"insert into skus (tenant, sku) select '', i::text from generate_series(1, 20000) i",
 		`insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
 		 select '', i::text, 'main', 1, 1, 'deny', 't', 0, now() from generate_series(1, 20000) i`,
-		`insert into reservations (tenant, reservation, state, topic, partition, skus, locations, quantities, event_id,
-		   event_source)
-		 select '', i::text, 'open', 't', 0, array[i::text], '{main}', '{1}', i::text, '' from generate_series(1, 20000) i`,
+		`insert into reservations (tenant, reservation, state, expires_at, topic, partition, skus, locations, quantities,
+		   event_id, event_source)
+		 select '', i::text, 'open', now(), 't', i % 7, array[i::text], '{main}', '{1}', i::text, ''
+		 from generate_series(1, 20000) i`,
 		`insert into transfers (tenant, transfer, state, location, skus, sent, event_id, event_source)
 		 select '', i::text, 'sent', 'main', array[i::text], '{1}', i::text, '' from generate_series(1, 20000) i`,
 		"set plan_cache_mode = force_generic_plan",
@@ -148,24 +149,36 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		row  = "tid[], bigint[], bigint[], text[], integer[], integer[], timestamptz[]"
 		more = ", bigint[], bigint[], bigint[]"
 		refs = "text[], text[]"
+		due  = "text[], integer[], timestamptz[], integer, integer"
 	)
 	for name, s := range map[string]struct{ sql, types string }{
-		"lock_keys":          {lockKeys, keys},
-		"lock_all":           {lockAll, all},
-		"skip_keys":          {skipLockedKeys, keys},
-		"skip_all":           {skipLockedAll, all},
-		"lock_skus":          {lockSKUs, refs},
-		"skip_skus":          {skipLockedSKUs, refs},
-		"lock_reservations":  {lockReservations, refs},
-		"skip_reservations":  {skipLockedReservations, refs},
-		"lock_transfers":     {lockTransfers, refs},
-		"skip_transfers":     {skipLockedTransfers, refs},
-		"update_skus":        {updateSKUs, "text[], text[], text[], bigint[], text[], text[], bigint[]"},
-		"update_stock_rows":  {updateStock, row},
-		"update_all_stock":   {updateAllStock, row + more},
-		"redefine_stock":     {redefineStock, row + more + ", text[], bigint[]"},
-		"update_reservation": {updateReservation, "text, text, text, timestamptz, text, integer, text[], text[], bigint[]"},
-		"update_transfer":    {updateTransfer, "text, text, text, bigint[]"},
+		"lock_keys":         {lockKeys, keys},
+		"lock_all":          {lockAll, all},
+		"skip_keys":         {skipLockedKeys, keys},
+		"skip_all":          {skipLockedAll, all},
+		"lock_skus":         {lockSKUs, refs},
+		"skip_skus":         {skipLockedSKUs, refs},
+		"lock_reservations": {wantedReservations + lockReservations, refs},
+		"skip_reservations": {wantedReservations + skipLockedReservations, refs},
+		"list_due":          {listDue, due},
+		"overdue":           {overdue, "text[], integer[], interval"},
+		"lock_all_due":      {lockAllDue, all + ", " + due},
+		"skip_all_due":      {skipLockedAllDue, all + ", " + due},
+		"lock_due":          {wantedAndDueReservations + lockReservations, refs + ", " + due},
+		"skip_due":          {wantedAndDueReservations + skipLockedReservations, refs + ", " + due},
+		"count_lines":       {"select $1::bigint + " + countLines, "bigint, " + refs + ", " + refs},
+		"count_due_lines":   {"select $1::bigint + " + countDueLines, "bigint, " + refs + ", " + refs + ", " + due},
+		"lock_transfers":    {lockTransfers, refs},
+		"skip_transfers":    {skipLockedTransfers, refs},
+		"update_skus":       {updateSKUs, "text[], text[], text[], bigint[], text[], text[], bigint[]"},
+		"update_stock_rows": {updateStock, row},
+		"update_all_stock":  {updateAllStock, row + more},
+		"redefine_stock":    {redefineStock, row + more + ", text[], bigint[]"},
+		"update_reservations": {
+			updateReservations, "tid[], text[], text[], text[], timestamptz[], text[], integer[], text[], text[], integer[], " +
+				"text[], text[], bigint[], integer[]",
+		},
+		"update_transfer": {updateTransfer, "text, text, text, bigint[]"},
 	} {
 		// Once as autovacuum leaves it, once as it is before autovacuum has been there.
 		for _, analyzed := range []bool{false, true} {

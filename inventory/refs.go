@@ -85,11 +85,11 @@ with wanted as (
 
 const readReservations = `
 select w.tenant, w.reservation, r.state, r.expires_at, r.topic, r.partition, r.skus, r.locations, r.quantities, r.event_id,
-       r.event_source, r.state is null
-       and exists (select from reservations e where e.tenant = w.tenant and e.reservation = w.reservation)
+       r.event_source, r.place, r.state is null
+       and (select true from reservations e where e.tenant = w.tenant and e.reservation = w.reservation) is not null
 from wanted w
 left join lateral (
-  select r.* from reservations r
+  select r.*, r.ctid as place from reservations r
   where r.tenant = w.tenant and r.reservation = w.reservation
   for update`
 
@@ -142,11 +142,12 @@ func (h *Handler) readReservations(rows pgx.Rows) error {
 		partition                *int32
 		skus, locations          []string
 		quantities               []int64
+		place                    pgtype.TID
 		unlocked                 bool
 	)
 	columns := []any{
 		&key.tenant, &key.id, &state, &deadline, &topic, &partition, &skus, &locations, &quantities, &id, &source,
-		&unlocked,
+		&place, &unlocked,
 	}
 	_, err := pgx.ForEachRow(rows, columns, func() error {
 		r, ok := h.fold.reservations[key]
@@ -155,7 +156,7 @@ func (h *Handler) readReservations(rows pgx.Rows) error {
 			h.fold.reservations[key] = r
 			h.refs.reservations = append(h.refs.reservations, key)
 		}
-		r.blocked, r.stored = unlocked, state != nil
+		r.blocked, r.stored, r.place = unlocked, state != nil, place
 		if !r.stored {
 			return nil
 		}
@@ -194,16 +195,44 @@ func (h *Handler) readTransfers(rows pgx.Rows) error {
 }
 
 // Inserts are plain, as those of stock are: a unique violation runs the batch again. What is updated is locked.
+//
+// The lines of all reservations are sent as one list, and each reservation's put together again by its number: arrays of
+// arrays would all have to be of one length. The numbers are sent, too: the planner takes generate_series for a thousand
+// rows, and would then read the whole table.
 const (
-	insertReservation = `
+	changedReservations = `
+with lines as (
+  select l.ord, array_agg(l.sku order by l.n) as skus, array_agg(l.location order by l.n) as locations,
+         array_agg(l.quantity order by l.n) as quantities
+  from (
+    select unnest($10::integer[]) as ord, unnest($11::text[]) as sku, unnest($12::text[]) as location,
+           unnest($13::bigint[]) as quantity, generate_series(1, cardinality($10::integer[])) as n
+  ) l
+  group by l.ord
+), changed as (
+  select c.*, coalesce(l.skus, '{}') as skus, coalesce(l.locations, '{}') as locations,
+         coalesce(l.quantities, '{}') as quantities
+  from (
+    select unnest($1::tid[]) as place, unnest($2::text[]) as tenant, unnest($3::text[]) as reservation,
+           unnest($4::text[]) as state, unnest($5::timestamptz[]) as expires_at, unnest($6::text[]) as topic,
+           unnest($7::integer[]) as partition, unnest($8::text[]) as event_id, unnest($9::text[]) as event_source,
+           unnest($14::integer[]) as ord
+  ) c
+  left join lines l on l.ord = c.ord
+  order by c.ord
+)`
+	insertReservations = changedReservations + `
 insert into reservations (tenant, reservation, state, expires_at, topic, partition, event_id, event_source, skus,
                           locations, quantities)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
-	updateReservation = `
-update reservations
-set state = $3, expires_at = $4, topic = $5, partition = $6, skus = $7, locations = $8, quantities = $9,
-    updated_at = now()
-where tenant = $1 and reservation = $2`
+select tenant, reservation, state, expires_at, topic, partition, event_id, event_source, skus, locations, quantities
+from changed`
+	updateReservations = changedReservations + `
+update reservations r
+set state = c.state, expires_at = c.expires_at, topic = c.topic, partition = c.partition, skus = c.skus,
+    locations = c.locations, quantities = c.quantities, updated_at = now()
+from changed c
+where r.ctid = c.place`
+
 	insertTransfer = `
 insert into transfers (tenant, transfer, state, location, skus, sent, received, event_id, event_source)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
@@ -237,27 +266,54 @@ func (h *Handler) refArgs() []any {
 	return slices.Concat(h.refs.args, h.due.args)
 }
 
-// writeReservations queues what became of reservations. They are few beside the movements that they come with, so each
-// is a statement of its own.
+// writeReservations queues what became of reservations, in the order of their keys as far as they are new.
 func (h *Handler) writeReservations(q *pgx.Batch) {
+	var created, updated []*reservationRow
 	for _, k := range h.refs.reservations {
-		r := h.fold.reservations[k]
-		if !r.changed {
-			continue
+		switch r := h.fold.reservations[k]; {
+		case !r.changed:
+		case r.stored:
+			updated = append(updated, r)
+		default:
+			created = append(created, r)
 		}
-		n := len(r.lines)
-		skus, locations, quantities := make([]string, n), make([]string, n), make([]int64, n)
-		for i, l := range r.lines {
-			skus[i], locations[i], quantities[i] = l.SKU, l.Location, l.Quantity
-		}
-		deadline := pgtype.Timestamptz{Time: r.deadline, Valid: !r.deadline.IsZero()}
-		if r.stored {
-			q.Queue(updateReservation, k.tenant, k.id, r.state, deadline, r.from.Topic, r.from.ID, skus, locations, quantities)
-			continue
-		}
-		q.Queue(insertReservation, k.tenant, k.id, r.state, deadline, r.from.Topic, r.from.ID, r.made.id, r.made.source,
-			skus, locations, quantities)
 	}
+	queueReservations(q, insertReservations, created)
+	queueReservations(q, updateReservations, updated)
+}
+
+func queueReservations(q *pgx.Batch, sql string, rows []*reservationRow) {
+	if len(rows) == 0 {
+		return
+	}
+	n := len(rows)
+	tenants, ids, states, topics := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	events, sources := make([]string, n), make([]string, n)
+	deadlines, partitions, places := make([]pgtype.Timestamptz, n), make([]int32, n), make([]pgtype.TID, n)
+	numbers := make([]int32, n)
+	var ords []int32
+	var skus, locations []string
+	var quantities []int64
+	for i, r := range rows {
+		tenants[i], ids[i], states[i], topics[i] = r.key.tenant, r.key.id, r.state, r.from.Topic
+		events[i], sources[i], partitions[i] = r.made.id, r.made.source, r.from.ID
+		places[i], numbers[i] = r.place, int32(i)
+		deadlines[i] = pgtype.Timestamptz{Time: r.deadline, Valid: !r.deadline.IsZero()}
+		for _, l := range r.lines {
+			ords, quantities = append(ords, int32(i)), append(quantities, l.Quantity)
+			skus, locations = append(skus, l.SKU), append(locations, l.Location)
+		}
+	}
+	q.Queue(sql, places, tenants, ids, states, deadlines, topics, partitions, events, sources, orEmpty(ords), orEmpty(skus),
+		orEmpty(locations), orEmpty(quantities), numbers)
+}
+
+// orEmpty is s, or an empty list where there is none: null would be something else.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
 }
 
 func (h *Handler) writeTransfers(q *pgx.Batch) {

@@ -3,6 +3,8 @@ package inventory
 import (
 	"slices"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // The states of a reservation. One that is not open stays so.
@@ -25,9 +27,10 @@ type reservationRow struct {
 	lines    []Line    // what is open, sorted; IfVersion is AnyVersion
 	made     eventKey  // the event that made it
 
-	stored  bool // the row is in the database
-	blocked bool // it is held by another client
-	changed bool // by an event of this batch
+	stored  bool       // the row is in the database
+	place   pgtype.TID // ... here, for as long as it is locked
+	blocked bool       // it is held by another client
+	changed bool       // by an event of this batch
 }
 
 // eventKey names an event of a tenant.
