@@ -9,12 +9,18 @@ import (
 	"onhand/bench/internal/report"
 )
 
-// chosen returns the workloads that names ask for. Without names these are all of them, or the quick ones. What one of
+// chosen returns the workloads that names ask for. Without names these are all of them, or the quick ones, some of which
+// play fewer rounds then. What one of
 // them needs to be measured before is not added: it is measured then, briefly.
 func chosen(all []workload, names []string, full bool) ([]workload, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(w workload) bool { return w.name == name }) {
 			return nil, fmt.Errorf("there is no workload %q", name)
+		}
+	}
+	for i := range all {
+		if full || len(names) > 0 {
+			all[i].rounds = 0
 		}
 	}
 	return slices.DeleteFunc(all, func(w workload) bool {

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"onhand/bench/internal/backlog"
+	"onhand/bench/internal/floor"
 	"onhand/bench/internal/peer"
 	"onhand/bench/internal/referee"
 	"onhand/bench/internal/servers"
@@ -65,6 +67,44 @@ func TestEveryPeerLeavesTheRowsThatTheEventsLeadTo(t *testing.T) {
 				t.Errorf("left wrong rows: %q", faults)
 			}
 		})
+	}
+}
+
+func TestTheFloorLeavesAShopsRows(t *testing.T) {
+	t.Parallel()
+	const events = 3000
+	brokers := testenv.Brokers(t)
+	for _, kind := range []backlog.Events{backlog.Orders, backlog.Reservations} {
+		shape := backlog.Shape{Partitions: 4, SKUs: 20, Events: kind}
+		name := "bench-" + strings.ToLower(rand.Text()[:12])
+		load, err := backlog.Write(t.Context(), brokers, name, events, shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, writers := range []int{1, 2, 4} {
+			t.Run(fmt.Sprintf("%s by %d", kind, writers), func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				job := peer.Job{
+					Brokers: brokers, DatabaseURL: testenv.Database(t), Topic: load.Topic, Group: name, Events: events,
+					Writers: writers, Batch: 100, Shared: true,
+				}
+				if err := servers.Fill(ctx, job.DatabaseURL, servers.Prefill{SKUs: shape.SKUs, Backorder: true}); err != nil {
+					t.Fatal(err)
+				}
+				if err := peer.Run(ctx, floor.Run, job, &finished{events: events, tell: cancel}); err != nil {
+					t.Fatal(err)
+				}
+				faults, err := referee.Check(t.Context(), job.DatabaseURL, load.Books, 0, onlyRows)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(faults) > 0 {
+					t.Errorf("left wrong rows: %q", faults)
+				}
+			})
+		}
 	}
 }
 

@@ -56,6 +56,9 @@ func (t *tournament) match(ctx context.Context, l line) (result report.Result, e
 func (t *tournament) check(ctx context.Context, j job, load *backlog.Backlog, result *report.Result) error {
 	if load != nil {
 		result.Records = load.Books.Records
+		if j.shape.OfShop() {
+			result.Lines = load.Books.Lines
+		}
 		terms := j.contestant.terms
 		if j.mute {
 			terms = onlyStock

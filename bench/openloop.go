@@ -82,7 +82,7 @@ func (t *tournament) openLoop(ctx context.Context, j job) (load *backlog.Backlog
 	if result.Latency, err = w.latency(sent, start.Add(warmUp), rate); err != nil {
 		return nil, result, err
 	}
-	load, err = backlog.Read(ctx, t.stand.Brokers, j.topic)
+	load, err = backlog.Read(ctx, t.stand.Brokers, j.topic, j.shape)
 	return load, result, err
 }
 

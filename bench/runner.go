@@ -103,6 +103,9 @@ func (t *tournament) peerCommand(j job, databaseURL string) (*exec.Cmd, error) {
 		"--database-url", databaseURL, "--topic", cmp.Or(j.outgoing, j.topic), "--group", j.group,
 		"--events", strconv.Itoa(j.records),
 		"--writers", strconv.Itoa(j.contestant.writers), "--batch", strconv.Itoa(t.floorBatch))
+	if j.shape.OfShop() {
+		cmd.Args = append(cmd.Args, "--shared")
+	}
 	if j.open() {
 		cmd.Args = append(cmd.Args, "--commits")
 	}

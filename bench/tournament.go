@@ -34,6 +34,9 @@ type backlogKey struct {
 // play lets every line of w run once a round, in an order that differs from round to round and is the same in each run
 // of the benchmark.
 func (t *tournament) play(ctx context.Context, w workload, rounds int) (result report.Workload, err error) {
+	if w.rounds > 0 {
+		rounds = min(rounds, w.rounds)
+	}
 	result = report.Workload{Name: w.name, About: w.about, Rounds: rounds}
 	if len(w.settings) > 0 {
 		var leave func() error

@@ -13,6 +13,7 @@ import (
 type workload struct {
 	name, about string
 	quick       bool     // answered by default
+	rounds      int      // at most, unless it is asked for; 0 = as many as the others
 	settings    []string // of Postgres, which then runs once more with them; none = as for all others
 	lines       []line
 }

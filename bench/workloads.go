@@ -14,6 +14,7 @@ import (
 func workloads(s sizes) []workload {
 	all := []workload{headlineWorkload(s)}
 	all = append(all, shapes(s)...)
+	all = append(all, shops(s)...)
 	all = append(all, circumstances(s)...)
 	all = append(all, growth(s)...)
 	all = append(all, workload{
@@ -34,7 +35,7 @@ func workloads(s sizes) []workload {
 // A long backlog is that many times the usual one.
 const drainFactor = 10
 
-// floorRecords is the least for the floor. Its writers commit 20,000 events at a time, some of which are begun when the
+// floorRecords is the least for the floor, in lines. Its writers commit 20,000 of them at a time, some of which are begun when the
 // clock starts and count whole: of few commits in all that would be a good part.
 const floorRecords = 600_000
 

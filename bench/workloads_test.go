@@ -47,6 +47,34 @@ func TestEveryTargetHasItsWorkloadAndItsLine(t *testing.T) {
 	}
 }
 
+func TestAShopsWorkloadsFindStockAndPlayOneRoundUnlessAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		names  []string
+		full   bool
+		rounds int
+	}{{nil, false, 1}, {nil, true, 0}, {[]string{"orders", "reservations"}, false, 0}} {
+		ws, err := chosen(workloads(someSizes()), tt.names, tt.full)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shops := slices.DeleteFunc(ws, func(w workload) bool { return !w.lines[0].shape.OfShop() })
+		if !slices.Equal(names(shops), []string{"orders", "reservations"}) {
+			t.Fatalf("%v, full %t: %v", tt.names, tt.full, names(shops))
+		}
+		for _, w := range shops {
+			if w.rounds != tt.rounds || len(w.lines) != 4 {
+				t.Errorf("%v, full %t: %s in %d rounds, %d lines", tt.names, tt.full, w.name, w.rounds, len(w.lines))
+			}
+			for _, l := range w.lines {
+				if l.prefill.SKUs != l.shape.SKUs || l.prefill.Backorder == (l.name == report.Onhand) {
+					t.Errorf("%s, %s: %+v", w.name, l.name, l.prefill)
+				}
+			}
+		}
+	}
+}
+
 func names(ws []workload) []string {
 	var all []string
 	for _, w := range ws {
@@ -62,7 +90,7 @@ func TestWorkloadsAndContestantsCanBeChosen(t *testing.T) {
 		names []string
 		full  bool
 		want  int
-	}{{nil, true, all}, {nil, false, 11}, {[]string{"drain", "zipf"}, false, 2}, {[]string{"drain"}, true, 1}} {
+	}{{nil, true, all}, {nil, false, 13}, {[]string{"drain", "zipf"}, false, 2}, {[]string{"drain"}, true, 1}} {
 		ws, err := chosen(workloads(someSizes()), tt.names, tt.full)
 		if err != nil || len(ws) != tt.want {
 			t.Errorf("%v, full %t: %v, %v", tt.names, tt.full, names(ws), err)
@@ -72,7 +100,7 @@ func TestWorkloadsAndContestantsCanBeChosen(t *testing.T) {
 		t.Error("a workload that is misspelt is let through")
 	}
 	ws, err := among(workloads(someSizes()), []string{"floor", "textbook"})
-	if err != nil || !slices.Equal(names(ws), []string{"headline", "one-sku", "latency-500", "wire"}) {
+	if err != nil || !slices.Equal(names(ws), []string{"headline", "one-sku", "orders", "reservations", "latency-500", "wire"}) {
 		t.Errorf("%v, %v", names(ws), err)
 	}
 	if lines := ws[0].lines; len(lines) != 4 || lines[0].name != "floor-1" || lines[3].name != "textbook" {

@@ -83,7 +83,7 @@ const (
 // Record is one record to send. Its bytes must not be changed: a later duplicate shares them.
 type Record struct {
 	Class Class
-	Key   []byte // the SKU
+	Key   []byte // the SKU, or the order that a shop's event belongs to
 	Value []byte // nil = tombstone (bad)
 }
 

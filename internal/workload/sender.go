@@ -13,6 +13,9 @@ import (
 // drainTimeout is how long Send waits, once it stops feeding, for the records on their way.
 const drainTimeout = 10 * time.Second
 
+// Source makes records, one after another, without end: a Generator, or a shop.
+type Source interface{ Next() Record }
+
 // Sender puts records into one topic: each exactly once in the log and, for one key, in the order they were made.
 type Sender struct {
 	client  sarama.Client
@@ -56,7 +59,7 @@ func config() *sarama.Config {
 
 // Send makes and sends n records at the given pace, and returns when all are in the log. When ctx is cancelled or a
 // record fails it stops feeding, waits up to 10 s for those on their way, and returns the reason.
-func (s *Sender) Send(ctx context.Context, g *Generator, n int, pace Pace) error {
+func (s *Sender) Send(ctx context.Context, g Source, n int, pace Pace) error {
 	producer, err := sarama.NewAsyncProducerFromClient(s.client)
 	if err != nil {
 		return fmt.Errorf("start producing: %w", err)
@@ -98,7 +101,7 @@ func (s *Sender) Send(ctx context.Context, g *Generator, n int, pace Pace) error
 
 // feed hands over records until there are n or ctx ends. Each one handed over is unsettled until collect hears of it.
 func (s *Sender) feed(
-	ctx context.Context, input chan<- *sarama.ProducerMessage, unsettled *sync.WaitGroup, g *Generator, n int, pace Pace,
+	ctx context.Context, input chan<- *sarama.ProducerMessage, unsettled *sync.WaitGroup, g Source, n int, pace Pace,
 ) {
 	for i := range n {
 		if !pace(ctx, i) {

@@ -16,8 +16,21 @@ import (
 // patience is how long a broker may take to answer.
 const patience = 15 * time.Second
 
-// Shape is what the events are like: 25 % receipts, 70 % sales and 5 % adjustments, each 170 to 200 bytes of JSON.
-// Two of the same shape and length hold the same events.
+// Events are kinds of events that a topic holds.
+type Events string
+
+// The kinds of events. Those of a shop are on rows of stock that must be there before: workload.OpeningStock.
+const (
+	Plain        Events = ""             // 25 % receipts, 70 % sales, 5 % adjustments, each on one SKU, which is their key
+	Orders       Events = "orders"       // sales of five lines, and deliveries
+	Reservations Events = "reservations" // orders that are reserved, and fulfilled or released later
+)
+
+// reservationSeconds is how long after its record a reservation lapses; 0 = never.
+const reservationSeconds = 0
+
+// Shape is what the events are like, each 170 to 400 bytes of JSON. Two of the same shape and length hold the same
+// events.
 type Shape struct {
 	Partitions int     `json:"partitions"`
 	SKUs       int     `json:"skus"`
@@ -25,10 +38,22 @@ type Shape struct {
 	Duplicates float64 `json:"duplicates"` // share of records that send an earlier event again
 	RandomIDs  bool    `json:"random_ids"` // UUIDv4 instead of UUIDv7
 	Stocked    bool    `json:"stocked"`    // a receipt of every SKU comes before everything else
+
+	Events Events `json:"events,omitempty"` // those of a shop have partitions and SKUs, and nothing else of the above
 }
 
+// OfShop says whether events have several lines, are counted by them, find stock, and share it among partitions.
+func (s Shape) OfShop() bool { return s.Events != Plain }
+
 // Generator makes events of this shape.
-func (s Shape) Generator() (*workload.Generator, error) {
+func (s Shape) Generator() (workload.Source, error) {
+	shop := workload.ShopConfig{Seed: 1, SKUs: s.SKUs, TTL: reservationSeconds}
+	switch s.Events {
+	case Orders:
+		return workload.NewOrders(shop)
+	case Reservations:
+		return workload.NewReservations(shop)
+	}
 	return workload.New(workload.Config{
 		Seed: 1, SKUs: s.SKUs, Skew: s.Skew, Duplicates: s.Duplicates, RandomIDs: s.RandomIDs,
 		Stocked: s.Stocked,
@@ -81,7 +106,7 @@ func Write(ctx context.Context, brokers []string, topic string, records int, sha
 	if err := sender.Send(ctx, generator, records, workload.Unlimited); err != nil {
 		return nil, err
 	}
-	if b, err = Read(ctx, brokers, topic); err != nil {
+	if b, err = Read(ctx, brokers, topic, shape); err != nil {
 		return nil, err
 	}
 	if b.Books.Records != int64(records) {
@@ -90,9 +115,9 @@ func Write(ctx context.Context, brokers []string, topic string, records int, sha
 	return b, nil
 }
 
-// Read says what must come out of a topic that somebody else has written.
-func Read(ctx context.Context, brokers []string, topic string) (*Backlog, error) {
-	books, err := fold(ctx, brokers, topic)
+// Read says what must come out of a topic of that shape that somebody else has written.
+func Read(ctx context.Context, brokers []string, topic string, shape Shape) (*Backlog, error) {
+	books, err := fold(ctx, brokers, topic, newBooks(shape))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +125,7 @@ func Read(ctx context.Context, brokers []string, topic string) (*Backlog, error)
 }
 
 // fold reads the topic from its beginning to its end.
-func fold(ctx context.Context, brokers []string, topic string) (*Books, error) {
+func fold(ctx context.Context, brokers []string, topic string, books *Books) (*Books, error) {
 	client, reader, err := kafkalog.Connect(brokers, "onhand-bench", patience)
 	if err != nil {
 		return nil, err
@@ -110,7 +135,6 @@ func fold(ctx context.Context, brokers []string, topic string) (*Books, error) {
 	if err != nil {
 		return nil, err
 	}
-	books := newBooks()
 	for _, at := range partitions {
 		end, err := client.GetOffset(topic, at.Partition, sarama.OffsetNewest)
 		if err != nil {

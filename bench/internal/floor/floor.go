@@ -37,6 +37,10 @@ func Run(ctx context.Context, job peer.Job, done *atomic.Int64) error {
 		return err
 	}
 
+	ledgers, err := newLedgers(ctx, pool, job)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	var ids atomic.Int64 // of outbox messages; a sequence would cost something
 	for i := range job.Writers {
@@ -49,7 +53,7 @@ func Run(ctx context.Context, job peer.Job, done *atomic.Int64) error {
 			defer close(queue)
 			return mine.Wait()
 		})
-		group.Go(func() error { return newWriter(job, &ids, done).run(ctx, pool, queue) })
+		group.Go(func() error { return newWriter(job, &ids, done, ledgers[i]).run(ctx, pool, queue) })
 	}
 	return group.Wait()
 }

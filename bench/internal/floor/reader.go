@@ -21,6 +21,8 @@ type row struct {
 	body      *inventory.Event
 	partition int32
 	offset    int64
+	logged    time.Time
+	message   int64 // the id of the first message about it
 }
 
 // reader decodes one partition, each in a goroutine of its own.
@@ -72,7 +74,7 @@ func (r *reader) run(ctx context.Context, to chan<- row) error {
 				return err
 			}
 			select {
-			case to <- row{event, body, r.partition, m.Offset}:
+			case to <- row{event: event, body: body, partition: r.partition, offset: m.Offset, logged: m.Timestamp}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}

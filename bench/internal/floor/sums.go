@@ -8,28 +8,27 @@ select tenant, sku, 'allow' from unnest($1::text[], $2::text[]) as n (tenant, sk
 
 // Without decisions stock may fall below zero, which the table's CHECK allows under this policy only.
 const insertStock = `
-insert into stock (tenant, sku, location, on_hand, version, backorder, last_topic, last_partition, moved_at)
-select tenant, sku, location, on_hand, version, 'allow', $6, partition, now()
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $7::integer[])
-  as n (tenant, sku, location, on_hand, version, partition)`
+insert into stock (tenant, sku, location, on_hand, reserved, version, backorder, last_topic, last_partition, moved_at)
+select tenant, sku, location, on_hand, reserved, moves, 'allow', $7, partition, now()
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $8::integer[])
+  as n (tenant, sku, location, on_hand, reserved, moves, partition)`
 
 const updateStock = `
 update stock s
-set on_hand = n.on_hand, version = n.version, last_topic = $6, last_partition = n.partition, moved_at = now(),
-    updated_at = now()
-from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $7::integer[])
-  as n (tenant, sku, location, on_hand, version, partition)
+set on_hand = s.on_hand + n.on_hand, reserved = s.reserved + n.reserved, version = s.version + n.moves,
+    last_topic = $7, last_partition = n.partition, moved_at = now(), updated_at = now()
+from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $8::integer[])
+  as n (tenant, sku, location, on_hand, reserved, moves, partition)
 where s.tenant = n.tenant and s.sku = n.sku and s.location = n.location`
 
 // queueStock queues one insert for the rows that are new and one update for the others.
 func (w *writer) queueStock(q *pgx.Batch) {
 	var created, updated sums
-	for _, k := range w.changed {
-		t := w.stock[k]
-		if t.stored {
-			updated.add(k, t)
+	for _, c := range w.changed {
+		if c.total.stored {
+			updated.add(c)
 		} else {
-			created.add(k, t)
+			created.add(c)
 		}
 	}
 	if len(created.skus) > 0 {
@@ -41,21 +40,22 @@ func (w *writer) queueStock(q *pgx.Batch) {
 	}
 }
 
-// sums are rows of stock, column by column.
+// sums are changes of rows of stock, column by column.
 type sums struct {
 	tenants, skus, locations []string
-	onHand, versions         []int64
+	onHand, reserved, moves  []int64
 	partitions               []int32
 }
 
-func (s *sums) add(k key, t *total) {
-	s.tenants, s.skus, s.locations = append(s.tenants, k.tenant), append(s.skus, k.sku), append(s.locations, k.location)
-	s.onHand, s.versions = append(s.onHand, t.onHand), append(s.versions, t.version)
-	s.partitions = append(s.partitions, t.partition)
+func (s *sums) add(c *change) {
+	s.tenants, s.skus = append(s.tenants, c.key.tenant), append(s.skus, c.key.sku)
+	s.locations = append(s.locations, c.key.location)
+	s.onHand, s.reserved = append(s.onHand, c.onHand), append(s.reserved, c.reserved)
+	s.moves, s.partitions = append(s.moves, c.moves), append(s.partitions, c.partition)
 }
 
 func (s *sums) args(topic string) []any {
-	return []any{s.tenants, s.skus, s.locations, s.onHand, s.versions, topic, s.partitions}
+	return []any{s.tenants, s.skus, s.locations, s.onHand, s.reserved, s.moves, topic, s.partitions}
 }
 
 const upsertOffsets = `

@@ -94,7 +94,8 @@ func TestEventsLeaveWhenTheyAreDueAndTheirPlaceIsKnown(t *testing.T) {
 	t.Parallel()
 	const n, rate = 200, 1000
 	topic := testenv.Topic(t, 3)
-	generator, err := backlog.Shape{SKUs: 50}.Generator()
+	shape := backlog.Shape{SKUs: 50}
+	generator, err := shape.Generator()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestEventsLeaveWhenTheyAreDueAndTheirPlaceIsKnown(t *testing.T) {
 	if took := time.Since(begin); took < (n-1)*time.Second/rate {
 		t.Errorf("%d events left within %s, faster than %d a second", n, took, rate)
 	}
-	load, err := backlog.Read(t.Context(), testenv.Brokers(t), topic)
+	load, err := backlog.Read(t.Context(), testenv.Brokers(t), topic, shape)
 	if err != nil || load.Books.Records != n {
 		t.Fatalf("%+v, %v", load, err)
 	}

@@ -25,14 +25,14 @@ type Sent struct {
 // Producer writes events to one topic, each at its time.
 type Producer struct {
 	topic     string
-	generator *workload.Generator
+	generator workload.Source
 	producer  sarama.AsyncProducer
 }
 
 // NewProducer connects. linger is how long a record may wait for others that go with it; what it waits counts as latency
 // too. Close is the caller's duty.
 func NewProducer(
-	brokers []string, topic string, generator *workload.Generator, linger time.Duration,
+	brokers []string, topic string, generator workload.Source, linger time.Duration,
 ) (*Producer, error) {
 	producer, err := sarama.NewAsyncProducer(brokers, config(linger))
 	if err != nil {

@@ -23,6 +23,7 @@ type Job struct {
 	Events      int64    `required:"" help:"How many there are."`
 	Writers     int      `default:"1" help:"Transactions at the same time, where a contestant lets that be chosen."`
 	Batch       int      `default:"1" help:"Events a transaction, where a contestant lets that be chosen."`
+	Shared      bool     `help:"The events of a SKU come from all partitions, not from one."`
 	Commits     bool     `help:"Write when each record was committed, instead of how many are, if the contestant can."`
 
 	commits *commits // nil: nobody asked

@@ -27,36 +27,52 @@ func Check(
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	want := &expected{rows: books.Summed, applied: books.Events}
+	want := &expected{rows: books.Summed, applied: books.Events, movements: books.Lines}
 	if terms.Decides {
-		want = &expected{rows: books.Decided, applied: books.Applied, rejected: books.Rejected}
+		want = &expected{
+			rows: books.Decided, applied: books.Applied, rejected: books.Rejected, movements: books.AppliedLines,
+		}
 	}
-	want.prefilled, want.duplicate = int64(prefilled), books.Records-books.Events
+	want.prefilled, want.opened, want.duplicate = int64(prefilled), books.Opened, books.Records-books.Events
+	want.reservations = make(map[string]*backlog.Reservation)
+	for id, r := range books.Reservations {
+		if !r.Refused || !terms.Decides {
+			want.reservations[id] = r
+		}
+	}
 	faults, err = checkStock(ctx, conn, want, terms.Decides)
 	if err != nil || !terms.Books {
 		return faults, err
 	}
-	more, err := checkBooks(ctx, conn, want)
-	faults = append(faults, more...)
-	if err != nil || !terms.Counts {
-		return faults, err
+	checks := []func(context.Context, *pgx.Conn, *expected) ([]string, error){checkReservations, checkBooks}
+	if terms.Counts {
+		checks = append(checks, checkCounts)
 	}
-	more, err = checkCounts(ctx, conn, want)
-	return append(faults, more...), err
+	for _, check := range checks {
+		more, err := check(ctx, conn, want)
+		if err != nil {
+			return nil, err
+		}
+		faults = append(faults, more...)
+	}
+	return faults, nil
 }
 
 // expected is what must be there.
 type expected struct {
 	rows              map[string]backlog.Row
+	reservations      map[string]*backlog.Reservation
 	applied, rejected int64
+	movements         int64 // of applied events
 	duplicate         int64 // records, where those are counted
 	prefilled         int64 // rows of the inbox, applied, that were there before
+	opened            int64 // rows of stock that were, each with a movement that nobody is told of
 }
 
 // mostNamed bounds how many wrong rows are named one by one.
 const mostNamed = 3
 
-const allStock = `select sku, on_hand, version from stock`
+const allStock = `select sku, on_hand, reserved, version from stock`
 
 // checkStock compares each row of stock with the events.
 func checkStock(ctx context.Context, conn *pgx.Conn, want *expected, neverNegative bool) (faults []string, err error) {
@@ -67,16 +83,15 @@ func checkStock(ctx context.Context, conn *pgx.Conn, want *expected, neverNegati
 	var sku string
 	var got backlog.Row
 	var found, wrong, negative int
-	_, err = pgx.ForEachRow(rows, []any{&sku, &got.OnHand, &got.Versions}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&sku, &got.OnHand, &got.Reserved, &got.Versions}, func() error {
 		found++
-		if neverNegative && got.OnHand < 0 {
+		if neverNegative && (got.OnHand < 0 || got.OnHand < got.Reserved) {
 			negative++
 		}
 		if row := want.rows[sku]; row != got {
 			wrong++
 			if wrong <= mostNamed {
-				faults = append(faults, fmt.Sprintf("stock of %s is %d after %d movements, not %d after %d",
-					sku, got.OnHand, got.Versions, row.OnHand, row.Versions))
+				faults = append(faults, fmt.Sprintf("stock of %s is %s, not %s", sku, inWords(got), inWords(row)))
 			}
 		}
 		return nil
@@ -88,7 +103,7 @@ func checkStock(ctx context.Context, conn *pgx.Conn, want *expected, neverNegati
 		faults = append(faults, fmt.Sprintf("%d rows of stock are wrong", wrong))
 	}
 	if negative > 0 {
-		faults = append(faults, fmt.Sprintf("%d rows of stock are negative", negative))
+		faults = append(faults, fmt.Sprintf("%d rows of stock are negative, or have more reserved", negative))
 	}
 	missing := 0
 	for _, row := range want.rows {
@@ -100,4 +115,11 @@ func checkStock(ctx context.Context, conn *pgx.Conn, want *expected, neverNegati
 		faults = append(faults, fmt.Sprintf("%d rows of stock, not %d", found, missing))
 	}
 	return faults, nil
+}
+
+func inWords(r backlog.Row) string {
+	if r.Reserved != 0 {
+		return fmt.Sprintf("%d (%d reserved) after %d movements", r.OnHand, r.Reserved, r.Versions)
+	}
+	return fmt.Sprintf("%d after %d movements", r.OnHand, r.Versions)
 }

@@ -25,7 +25,7 @@ insert into offsets (topic, partition, start, next, applied, rejected, duplicate
 
 func rightBooks() *backlog.Books {
 	return &backlog.Books{
-		Records: 5, Events: 3, Applied: 2, Rejected: 1,
+		Records: 5, Events: 3, Applied: 2, Rejected: 1, Lines: 3, AppliedLines: 2,
 		Decided: map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: 7, Versions: 1}},
 		Summed:  map[string]backlog.Row{"A": {OnHand: 5, Versions: 1}, "B": {OnHand: -3, Versions: 2}},
 	}
@@ -76,6 +76,10 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 			"a message too many",
 			`insert into outbox_messages (id, slot, topic, event_id, payload) values (3, 0, 'o', 'e1', '')`, everything,
 			"3 outgoing messages, not 2",
+		},
+		{
+			"a reservation that nobody made", `update stock set reserved = 1 where sku = 'A'`, everything,
+			"1 rows of stock with something else reserved than is open",
 		},
 		{
 			"an effect of a duplicate", `update offsets set applied = 3, duplicate = 1`, everything,

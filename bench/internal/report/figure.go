@@ -20,6 +20,7 @@ type figure struct {
 // The figures that targets ask for.
 const (
 	rate        = "records_per_second"
+	lineRate    = "lines_per_second"
 	walBytes    = "wal_bytes_per_record"
 	clientCPU   = "client_cpu_seconds_per_million"
 	postgresCPU = "postgres_cpu_seconds_per_million"
@@ -35,6 +36,10 @@ const (
 // figures are all there are, in the order of the table's columns.
 var figures = []figure{
 	{rate, "records/s", 0, 1, reading(func(r Result) float64 { return r.PerSecond })},
+	// The records of a workload are alike from its beginning to its end, so the lines of all say what those counted have.
+	{lineRate, "lines/s", 0, 1, func(r Result) (float64, bool) {
+		return value(r.Reading != nil && r.Lines > 0, func() float64 { return r.PerSecond * float64(r.Lines) / float64(r.Records) })
+	}},
 	{walBytes, "WAL B/record", 0, 1, reading(func(r Result) float64 { return r.WAL })},
 	{clientCPU, "client s/M", 1, 1, reading(func(r Result) float64 { return r.ClientCPU })},
 	{postgresCPU, "Postgres s/M", 1, 1, reading(func(r Result) float64 { return r.PostgresCPU })},
@@ -94,6 +99,14 @@ func batches(get func(Result) float64) func(Result) (float64, bool) {
 	return func(r Result) (float64, bool) { return value(r.Batches != nil, func() float64 { return get(r) }) }
 }
 
+// speed is the name of the figure that says how fast results are.
+func speed(results []Result) string {
+	if slices.ContainsFunc(results, func(r Result) bool { return r.Lines > 0 }) {
+		return lineRate
+	}
+	return rate
+}
+
 // figureNamed returns that one, which exists.
 func figureNamed(name string) figure {
 	return figures[slices.IndexFunc(figures, func(f figure) bool { return f.name == name })]
@@ -109,6 +122,9 @@ func (r Result) Brief() string {
 	case r.Reading != nil && r.Behind != nil:
 		return fmt.Sprintf("%.0f records/s, then %d messages behind, caught up after %.2f s", r.PerSecond,
 			r.Behind.Messages, r.Behind.Seconds)
+	case r.Reading != nil && r.Lines > 0:
+		lines, _ := figureNamed(lineRate).of(r)
+		return fmt.Sprintf("%.0f records/s, %.0f lines/s", r.PerSecond, lines)
 	case r.Reading != nil:
 		return fmt.Sprintf("%.0f records/s", r.PerSecond)
 	}

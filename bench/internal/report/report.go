@@ -17,6 +17,7 @@ type Result struct {
 	Line    string `json:"line"`
 	Round   int    `json:"round"` // from 1
 	Records int64  `json:"records"`
+	Lines   int64  `json:"lines,omitempty"` // of the records, if they have several; these are what counts then
 
 	// What was measured; nil = something else was.
 	*meter.Reading
@@ -60,7 +61,8 @@ type Line struct {
 	Records int64             `json:"records"`
 	Shape   backlog.Shape     `json:"shape"`
 	Figures map[string]Spread `json:"figures"` // by the name that a Result has them under
-	// OnhandRatio is onhand's rate divided by this one's, within each round; nil if onhand was not there.
+	// OnhandRatio is onhand's rate, in lines if these count, divided by this one's, within each round; nil if onhand was
+	// not there.
 	OnhandRatio *Spread `json:"onhand_ratio,omitempty"`
 	Wrong       bool    `json:"wrong"` // in any round
 }

@@ -175,6 +175,35 @@ func TestWhatTheOutboxCostsAndReachesIsJudged(t *testing.T) {
 	}
 }
 
+func TestWhatHasSeveralLinesIsComparedByThem(t *testing.T) {
+	t.Parallel()
+	ofLines := func(name string, rate float64, records, lines int64) Result {
+		return Result{Line: name, Round: 1, Records: records, Lines: lines, Reading: &meter.Reading{PerSecond: rate}}
+	}
+	w := summed("orders", []Result{
+		ofLines("floor-1", 100, 20, 100), ofLines("floor-2", 80, 20, 100), ofLines(Onhand, 50, 10, 40),
+	}, "floor-1", "floor-2", Onhand)
+	if got := w.Lines[0].OnhandRatio; got == nil || math.Abs(got.Median-0.4) > 1e-9 { // 200 lines/s of 500
+		t.Errorf("ratio to the floor %+v, want 0.4", got)
+	}
+	r := New(Conditions{}, []Workload{w})
+	const figure = "orders of 5 lines against floor, in lines"
+	if got := verdicts(w)[figure]; got.Measured == nil || got.Verdict != OK {
+		t.Errorf("%+v, %+v", got, got.Measured)
+	}
+	slower := summed("orders", []Result{ofLines("floor-1", 100, 20, 100), ofLines(Onhand, 50, 10, 39)}, "floor-1", Onhand)
+	if got := verdicts(slower)[figure]; got.Verdict != Below {
+		t.Errorf("0.39 is %s", got.Verdict)
+	}
+	got := text(t, r)
+	if !strings.Contains(strings.Join(strings.Fields(got), " "), "records records/s lines/s onhand is x WAL") {
+		t.Errorf("text:\n%s", got)
+	}
+	if brief := w.Results[2].Brief(); brief != "50 records/s, 200 lines/s" {
+		t.Errorf("in short: %s", brief)
+	}
+}
+
 func TestEveryGoalAsksForAFigureThatExists(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}

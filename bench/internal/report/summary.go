@@ -61,7 +61,7 @@ func newLine(h Heading, of, onhand []Result) Line {
 			l.Figures[f.name] = spread(values)
 		}
 	}
-	if ratios := ratios(onhand, of, figureNamed(rate)); len(ratios) > 0 {
+	if ratios := ratios(onhand, of, figureNamed(speed(of))); len(ratios) > 0 {
 		ratio := spread(ratios)
 		l.OnhandRatio = &ratio
 	}

@@ -30,18 +30,18 @@ func (w Workload) write(to io.Writer) error {
 	if _, err := fmt.Fprintf(to, "\n%s: %s; rounds: %d\n\n", w.Name, w.About, w.Rounds); err != nil {
 		return err
 	}
-	columns := w.columns()
+	columns, base := w.columns(), speed(w.Results)
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
 	titles := []string{"", "records"}
 	for _, f := range columns {
 		titles = append(titles, f.title)
-		if f.name == rate {
+		if f.name == base {
 			titles = append(titles, "onhand is x")
 		}
 	}
 	_, _ = fmt.Fprintln(t, strings.Join(append(titles, "result"), "\t")+"\t")
 	for _, l := range w.Lines {
-		_, _ = fmt.Fprintln(t, strings.Join(l.cells(columns), "\t")+"\t")
+		_, _ = fmt.Fprintln(t, strings.Join(l.cells(columns, base), "\t")+"\t")
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the table: %w", err)
@@ -66,7 +66,8 @@ func (w Workload) columns() []figure {
 	return columns
 }
 
-func (l Line) cells(columns []figure) []string {
+// cells are a line of the table; the ratio stands behind the figure that it is of.
+func (l Line) cells(columns []figure, base string) []string {
 	cells := []string{l.Name, strconv.FormatInt(l.Records, 10)}
 	for _, f := range columns {
 		cell := "-"
@@ -74,7 +75,7 @@ func (l Line) cells(columns []figure) []string {
 			cell = s.text(f.decimals, f.unit)
 		}
 		cells = append(cells, cell)
-		if f.name == rate {
+		if f.name == base {
 			ratio := "-"
 			if l.OnhandRatio != nil && l.Name != Onhand {
 				ratio = l.OnhandRatio.text(2, 1)

@@ -52,13 +52,17 @@ func (g goal) with(decimals int, scale float64) goal {
 	return g
 }
 
+func (g goal) of(figure string) goal {
+	g.figure = figure
+	return g
+}
+
 // Reference is the line that others than the headline's compare onhand with: onhand on the headline's events.
 const Reference = "headline"
 
 // goals are what the issues ask for, in their order.
 func goals() []goal {
-	drain := atLeast("drain: last million against first", "drain", "", 0.9, 1)
-	drain.figure = lastToFirst
+	drain := atLeast("drain: last million against first", "drain", "", 0.9, 1).of(lastToFirst)
 	wal := atMost("WAL against a ledger that is no outbox", "outbox-wal", walBytes, "x", 1.25, 1.15).with(2, 1)
 	wal.against = NoOutbox
 	return []goal{
@@ -97,6 +101,8 @@ func goals() []goal {
 		atMost("commit to reader p50 at 500/s", "relay-latency", p50, "ms", 25, 10).with(1, 1),
 		atMost("commit to reader p99 at 500/s", "relay-latency", p99, "ms", 100, 40).with(1, 1),
 		wal,
+		atLeast("orders of 5 lines against floor, in lines", "orders", Floor, 0.4, 0.55).of(lineRate),
+		atLeast("reservations against floor, in lines", "reservations", Floor, 0.4, 0.55).of(lineRate),
 	}
 }
 

@@ -10,14 +10,16 @@ import (
 // PrefillTopic is where rows of a filled inbox say that they come from; no contestant reads it.
 const PrefillTopic = "prefill"
 
-// Prefill says what is in the inbox and in the outbox before anybody starts.
+// Prefill says what is in the inbox, in stock and in the outbox before anybody starts.
 type Prefill struct {
 	Rows      int  `json:"rows"`
 	RandomIDs bool `json:"random_ids"` // UUIDv4; else UUIDv7, all of them older than whatever comes
+	SKUs      int  `json:"skus"`       // of which workload.OpeningStock is on hand
+	Backorder bool `json:"backorder"`  // which may be sold without end, by who decides nothing
 	Messages  int  `json:"messages"`   // that wait in the outbox; the stock that they tell of is not there
 }
 
-func (p Prefill) empty() bool { return p.Rows == 0 && p.Messages == 0 }
+func (p Prefill) empty() bool { return p.Rows == 0 && p.SKUs == 0 && p.Messages == 0 }
 
 // The columns of an inbox row are named here and by whoever writes the others. A row is as long as the workload's, and
 // they are inserted in the order in which they would have come: by time, or, with random ids, all over the index.
@@ -37,7 +39,7 @@ from generate_series(1, $1::bigint) as n,
 
 // template returns a database to be copied, which is filled the first time that it is asked for.
 func (s *Servers) template(ctx context.Context, p Prefill) (string, error) {
-	name := fmt.Sprintf("bench_filled_%d_%t_%d", p.Rows, p.RandomIDs, p.Messages)
+	name := fmt.Sprintf("bench_filled_%d_%t_%d_%t_%d", p.Rows, p.RandomIDs, p.SKUs, p.Backorder, p.Messages)
 	if s.filled[name] {
 		return name, nil
 	}
@@ -68,6 +70,11 @@ func Fill(ctx context.Context, databaseURL string, p Prefill) error {
 			return err
 		}
 		if _, err = conn.Exec(ctx, "vacuum (analyze, freeze) inbox"); err != nil {
+			return err
+		}
+	}
+	if p.SKUs > 0 {
+		if err := fillStock(ctx, conn, p.SKUs, p.Backorder); err != nil {
 			return err
 		}
 	}
