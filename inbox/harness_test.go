@@ -40,11 +40,7 @@ func newWorld(t *testing.T, partitions int32) *world {
 		t: t, url: testenv.Database(t), brokers: testenv.Brokers(t), topic: testenv.Topic(t, partitions),
 		group: "group-" + uuid.NewString(), install: uuid.New(),
 	}
-	var err error
-	if w.pool, err = pgxpool.New(t.Context(), w.url); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.pool.Close)
+	w.pool = testenv.Pool(t, w.url)
 	w.exec(`create table tally (word text primary key, n integer not null check (n < 1000000))`)
 	w.producer = testenv.Producer(t, w.brokers)
 	return w
@@ -52,17 +48,13 @@ func newWorld(t *testing.T, partitions int32) *world {
 
 func (w *world) exec(sql string, args ...any) {
 	w.t.Helper()
-	if _, err := w.pool.Exec(context.Background(), sql, args...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	testenv.Execute(w.t, w.pool, sql, args...)
 }
 
 // scan reads one row.
 func (w *world) scan(dst []any, sql string, args ...any) {
 	w.t.Helper()
-	if err := w.pool.QueryRow(context.Background(), sql, args...).Scan(dst...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	testenv.Scan(w.t, w.pool, dst, sql, args...)
 }
 
 // number reads one number; no row is 0.

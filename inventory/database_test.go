@@ -28,8 +28,8 @@ func items(history []occurrence) []*inbox.Item {
 	is := make([]*inbox.Item, len(history))
 	for i, o := range history {
 		is[i] = &inbox.Item{Event: inbox.Event{
-			Record: &inbox.Record{Topic: o.from.Topic, Partition: o.from.ID, Offset: int64(i)},
-			Tenant: o.tenant, ID: o.id, Source: o.source, Body: o.Event,
+			Record: &inbox.Record{Topic: o.from.Topic, Partition: o.from.ID, Offset: int64(i), Timestamp: o.logged},
+			Tenant: o.tenant, ID: o.id, Source: o.source, Time: o.time, Body: o.Event,
 		}}
 	}
 	return is

@@ -120,7 +120,7 @@ type occurrence struct {
 	trace              string
 	from               Partition
 	time               time.Time // the event's own; zero = it has none
-	logged             time.Time // its record's
+	logged             time.Time // its record's, at most latest
 }
 
 // notLoaded is the error of an event that needs a row of stock that is not there.

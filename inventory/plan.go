@@ -146,8 +146,8 @@ func noLater(t time.Time) time.Time {
 	return t
 }
 
-// latest is the last moment that an event can be from, and far within what the database can hold: a producer that took
-// nanoseconds for milliseconds is not.
+// latest is the last moment that an event or its record can be from, and so far within what the database can hold that
+// a deadline counted from it is too: a producer that took nanoseconds for milliseconds is not.
 var latest = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 
 // needStored fails if the row of stock that a stored reservation or transfer speaks of was not there when the batch's

@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"onhand/internal/testenv"
 )
 
 // configApart is a relay with connections of its own: the test renews the others.
 func (w *scene) configApart() Config {
 	cfg := w.config()
-	cfg.Pool = openPool(w.t, w.url)
+	cfg.Pool = testenv.Pool(w.t, w.url)
 	return cfg
 }
 

@@ -74,17 +74,13 @@ func (w *world) newPool() *pgxpool.Pool {
 
 func (w *world) exec(sql string, args ...any) {
 	w.t.Helper()
-	if _, err := w.pool.Exec(context.Background(), sql, args...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	testenv.Execute(w.t, w.pool, sql, args...)
 }
 
 // scan reads one row.
 func (w *world) scan(dst []any, sql string, args ...any) {
 	w.t.Helper()
-	if err := w.pool.QueryRow(context.Background(), sql, args...).Scan(dst...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	testenv.Scan(w.t, w.pool, dst, sql, args...)
 }
 
 const nextNumber = `

@@ -73,7 +73,7 @@ func (w *writer) send(queue func(q *pgx.Batch)) {
 // newKeys is a pool of a database with rows to lock.
 func newKeys(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	pool := openPool(t, url)
+	pool := testenv.Pool(t, url)
 	_, err := pool.Exec(t.Context(), `
 create table keys (key text primary key); insert into keys values ('a'), ('b'), ('c')`)
 	if err != nil {

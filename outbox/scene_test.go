@@ -37,7 +37,7 @@ func newSceneAt(t *testing.T, url string, brokers []string, position string) *sc
 	w := &scene{
 		t: t, audience: newAudience(t, brokers), url: url, brokers: brokers, position: position, install: uuid.New(),
 	}
-	w.pool = openPool(t, url)
+	w.pool = testenv.Pool(t, url)
 	return w
 }
 
@@ -45,18 +45,8 @@ func newSceneAt(t *testing.T, url string, brokers []string, position string) *sc
 func (w *scene) at(url string) *scene {
 	w.t.Helper()
 	other := *w
-	other.url, other.pool = url, openPool(w.t, url)
+	other.url, other.pool = url, testenv.Pool(w.t, url)
 	return &other
-}
-
-func openPool(t *testing.T, url string) *pgxpool.Pool {
-	t.Helper()
-	pool, err := pgxpool.New(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
 }
 
 // config is a relay of w's outbox that is quick to notice things.
@@ -111,18 +101,13 @@ func messages(topic, key string, values ...string) []Message {
 
 func (w *scene) exec(sql string, args ...any) {
 	w.t.Helper()
-	if _, err := w.pool.Exec(context.Background(), sql, args...); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	testenv.Execute(w.t, w.pool, sql, args...)
 }
 
 // ask reads one value; a null is the zero value.
 func ask[T any](w *scene, sql string, args ...any) T {
 	w.t.Helper()
-	var v *T
-	if err := w.pool.QueryRow(context.Background(), sql, args...).Scan(&v); err != nil {
-		w.t.Fatalf("%s: %v", sql, err)
-	}
+	v := testenv.Ask[*T](w.t, w.pool, sql, args...)
 	if v == nil {
 		return *new(T)
 	}

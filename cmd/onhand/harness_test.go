@@ -126,26 +126,16 @@ func (s *service) address(t *testing.T) (address string) {
 // connect opens a pool on a test schema, to put things there and look at them.
 func connect(t *testing.T, url string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
+	return testenv.Pool(t, url)
 }
 
 func execute(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()
-	if _, err := pool.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Execute(t, pool, sql, args...)
 }
 
 // query reads one value.
 func query[T any](t *testing.T, pool *pgxpool.Pool, sql string, args ...any) (v T) {
 	t.Helper()
-	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return testenv.Ask[T](t, pool, sql, args...)
 }

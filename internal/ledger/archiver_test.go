@@ -20,7 +20,7 @@ import (
 func keep(t *testing.T, pool *pgxpool.Pool, rows, n int) []movement {
 	t.Helper()
 	var ms []movement
-	recorded := query[time.Time](t, pool, "select date_trunc('second', now()) - interval '30 days'").UTC()
+	recorded := testenv.Ask[time.Time](t, pool, "select date_trunc('second', now()) - interval '30 days'").UTC()
 	for s := range rows {
 		for v := range n {
 			ms = append(ms, movement{
@@ -86,7 +86,7 @@ func TestARunThatIsCancelledKeepsWhatItHasDone(t *testing.T) {
 		t.Errorf("%+v, %v after %d transactions, of which %d were told", result, err, chunks, told)
 	}
 	expectWhole(t, pool, written)
-	if n := query[int64](t, pool, "select count(*) from movements_archive"); n != result.Archived || n == 0 {
+	if n := testenv.Ask[int64](t, pool, "select count(*) from movements_archive"); n != result.Archived || n == 0 {
 		t.Errorf("%d movements are archived, the result says %d", n, result.Archived)
 	}
 	rest := archive(t, ledger.Config{Pool: pool, OlderThan: day, Chunk: 25})
@@ -116,7 +116,7 @@ func TestAnArchiverThatIsKilledInATransactionLosesThatAlone(t *testing.T) {
 		t.Errorf("%+v, %v; %d were archived before", result, err, before)
 	}
 	expectWhole(t, pool, written)
-	if n := query[int64](t, pool, "select count(*) from movements_archive"); n != before {
+	if n := testenv.Ask[int64](t, pool, "select count(*) from movements_archive"); n != before {
 		t.Errorf("%d movements are archived, want %d", n, before)
 	}
 	cfg.Record = nil
@@ -195,7 +195,7 @@ func TestWhatDoesNotAddUpIsNeverArchived(t *testing.T) {
 			t.Parallel()
 			pool := open(t)
 			keep(t, pool, 3, 10)
-			execute(t, pool, corruption.sql+" and sku = 'SKU-002'")
+			testenv.Execute(t, pool, corruption.sql+" and sku = 'SKU-002'")
 			// A limit that falls before what is wrong lets what is before it be archived. Then it comes first, and it must not
 			// come again and again.
 			for _, limit := range []int{3, 12, 0} {
@@ -204,10 +204,10 @@ func TestWhatDoesNotAddUpIsNeverArchived(t *testing.T) {
 					t.Errorf("%+v", result)
 				}
 			}
-			if n := query[int](t, pool, "select count(*) from movements where sku = 'SKU-002' and version >= 5"); n < 5 {
+			if n := testenv.Ask[int](t, pool, "select count(*) from movements where sku = 'SKU-002' and version >= 5"); n < 5 {
 				t.Errorf("%d movements are left from what is wrong on", n)
 			}
-			if n := query[int](t, pool, "select count(*) from movements_archive where sku <> 'SKU-002'"); n != 18 {
+			if n := testenv.Ask[int](t, pool, "select count(*) from movements_archive where sku <> 'SKU-002'"); n != 18 {
 				t.Errorf("%d movements of the others are archived", n)
 			}
 		})
@@ -219,7 +219,7 @@ func TestWhatTheArchiveHasAlreadyIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
 	written := keep(t, pool, 1, 10)
-	execute(t, pool, "insert into movements_archive select * from movements where version = 3")
+	testenv.Execute(t, pool, "insert into movements_archive select * from movements where version = 3")
 	if _, err := ledger.New(ledger.Config{Pool: pool, OlderThan: day}).Run(t.Context()); err == nil {
 		t.Error("no error")
 	}
@@ -235,7 +235,8 @@ func TestBothTablesHaveTheSameColumns(t *testing.T) {
 select string_agg(format('%s %s %s %s', attname, format_type(atttypid, atttypmod), attnotnull, attcollation), ', '
                   order by attnum)
 from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`
-	ledger, archive := query[string](t, pool, columns, "movements"), query[string](t, pool, columns, "movements_archive")
+	ledger := testenv.Ask[string](t, pool, columns, "movements")
+	archive := testenv.Ask[string](t, pool, columns, "movements_archive")
 	if ledger != archive {
 		t.Errorf("the ledger has %s\nthe archive %s", ledger, archive)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"onhand/inbox"
 	"onhand/internal/ledger"
+	"onhand/internal/testenv"
 	"onhand/inventory"
 )
 
@@ -68,7 +69,7 @@ func TestNoBatchWaitsForAnArchiver(t *testing.T) {
 	if got, want := len(history(t, pool)), lanes*batchesPerLane*eventsPerBatch; got != want {
 		t.Errorf("%d movements in ledger and archive, want %d", got, want)
 	}
-	if n := query[int](t, pool, `
+	if n := testenv.Ask[int](t, pool, `
 select count(*) from (
   select version, row_number() over (partition by sku order by version) as n
   from (select * from movements where kind <> 'ledger.opened' union all select * from movements_archive) m

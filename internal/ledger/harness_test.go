@@ -40,19 +40,6 @@ func connect(t *testing.T, url string) *pgxpool.Pool {
 	return pool
 }
 
-func execute(t rapid.TB, pool *pgxpool.Pool, sql string, args ...any) {
-	t.Helper()
-	if _, err := pool.Exec(context.Background(), sql, args...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func query[T any](t rapid.TB, pool *pgxpool.Pool, sql string, args ...any) (v T) {
-	t.Helper()
-	must(t, pool.QueryRow(context.Background(), sql, args...).Scan(&v))
-	return v
-}
-
 // archive runs an Archiver to its end.
 func archive(t rapid.TB, cfg ledger.Config) ledger.Result {
 	t.Helper()
@@ -120,7 +107,7 @@ func history(t rapid.TB, pool *pgxpool.Pool) []movement {
 // checkBalance holds I4 against the ledger as a reader without an archive sees it.
 func checkBalance(t rapid.TB, pool *pgxpool.Pool) {
 	t.Helper()
-	if n := query[int](t, pool, `
+	if n := testenv.Ask[int](t, pool, `
 select count(*)
 from stock s
 full join (

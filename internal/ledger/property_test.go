@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"onhand/internal/ledger"
+	"onhand/internal/testenv"
 )
 
 // A few rows of stock with names that sort in surprising ways, and texts that would end a literal.
@@ -30,8 +31,9 @@ func TestAnyHistoryArchivedAtAnyPointsStaysWhole(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		execute(t, pool, "delete from movements; delete from movements_archive; delete from stock")
-		epoch := query[time.Time](t, pool, "select date_trunc('second', now()) - interval '1 hour' * $1::integer", hoursBack)
+		testenv.Execute(t, pool, "delete from movements; delete from movements_archive; delete from stock")
+		epoch := testenv.Ask[time.Time](t, pool,
+			"select date_trunc('second', now()) - interval '1 hour' * $1::integer", hoursBack)
 		var written []movement
 		opened := make(map[ledger.Key]int64)
 		for range rapid.IntRange(1, 4).Draw(rt, "rounds") {

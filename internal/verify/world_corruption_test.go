@@ -3,6 +3,8 @@ package verify
 import (
 	"strings"
 	"testing"
+
+	"onhand/internal/testenv"
 )
 
 // Each is one row changed by hand, and a difference that must be among those found for it.
@@ -264,7 +266,7 @@ func TestOneRowOfTheShopChangedByHandIsFound(t *testing.T) {
 	for _, c := range worldCorruptions {
 		t.Run(c.name, func(t *testing.T) {
 			fillWorld(t, pool)
-			if n := exec(t, pool, c.sql); n == 0 {
+			if n := testenv.Execute(t, pool, c.sql); n == 0 {
 				t.Fatal("no row was changed")
 			}
 			expectFound(t, judgeWorld(t, pool), c.invariant, c.place, c.says)
@@ -322,7 +324,7 @@ func TestOneRowOfTheArchivedShopChangedByHandIsFound(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			fillWorld(t, pool)
 			archiveWorld(t, pool)
-			if n := exec(t, pool, c.sql); n == 0 {
+			if n := testenv.Execute(t, pool, c.sql); n == 0 {
 				t.Fatal("no row was changed")
 			}
 			expectFound(t, judgeWorld(t, pool), c.invariant, c.place, c.says)

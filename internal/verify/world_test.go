@@ -106,18 +106,13 @@ func worldEvents() []*inventory.Event {
 
 func openWorld(t *testing.T) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), testenv.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	return pool
+	return testenv.Pool(t, testenv.Database(t))
 }
 
 func emptyWorld(t rapid.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	for table := range strings.SplitSeq(worldTables, ", ") {
-		exec(t, pool, "delete from "+table)
+		testenv.Execute(t, pool, "delete from "+table)
 	}
 }
 
@@ -125,17 +120,8 @@ func fillWorld(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	emptyWorld(t, pool)
 	for statement := range strings.SplitSeq(worldRows, ";\n") {
-		exec(t, pool, statement)
+		testenv.Execute(t, pool, statement)
 	}
-}
-
-func exec(t rapid.TB, pool *pgxpool.Pool, sql string, args ...any) (changed int64) {
-	t.Helper()
-	tag, err := pool.Exec(context.Background(), sql, args...)
-	if err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return tag.RowsAffected()
 }
 
 // judgeWorld compares the events with what became of them, and the tables with one another.
@@ -206,10 +192,10 @@ func TestAShopInWhichEverythingHasHappenedIsRight(t *testing.T) {
 	for name, then := range map[string]func(){
 		"as it was":             func() {},
 		"archived":              func() { archiveWorld(t, pool) },
-		"archived, and removed": func() { archiveWorld(t, pool); exec(t, pool, "delete from movements_archive") },
+		"archived, and removed": func() { archiveWorld(t, pool); testenv.Execute(t, pool, "delete from movements_archive") },
 		"archived, and a part removed": func() {
 			archiveWorld(t, pool)
-			exec(t, pool, "delete from movements_archive where version % 2 = 0")
+			testenv.Execute(t, pool, "delete from movements_archive where version % 2 = 0")
 		},
 	} {
 		fillWorld(t, pool)
@@ -247,7 +233,7 @@ func TestWithoutItsRecordAnEventHasAtMostOneEffectOnEachRowOfStock(t *testing.T)
 		`update inbox set outcome = 'rejected', reason = 'x' where event_id = 'e1'`,
 	} {
 		fillWorld(t, pool)
-		exec(t, pool, sql)
+		testenv.Execute(t, pool, sql)
 		expectFound(t, aloneInWorld(t, pool), "I1", "offset 1", "movements")
 	}
 }
@@ -271,12 +257,12 @@ func TestAnEventOfSeveralLinesMayComeAgainWhenItIsForgotten(t *testing.T) {
 		 where location = 'main'`,
 		`insert into offsets (topic, partition, start, next, applied, remembered) values ('t', 0, 0, 19, 19, 19)`,
 	} {
-		exec(t, pool, sql)
+		testenv.Execute(t, pool, sql)
 	}
 	if r := judgeWorld(t, pool); r.Found > 0 {
 		t.Error(describeAll(r))
 	}
-	exec(t, pool, `update movements set delta = 6, on_hand = 9 where message_id = 4001`)
-	exec(t, pool, `update stock set on_hand = 9 where sku = 'B' and location = 'main'`)
+	testenv.Execute(t, pool, `update movements set delta = 6, on_hand = 9 where message_id = 4001`)
+	testenv.Execute(t, pool, `update stock set on_hand = 9 where sku = 'B' and location = 'main'`)
 	expectFound(t, judgeWorld(t, pool), "I1", "offset 1", `stock.received of 5, of "B"`)
 }
