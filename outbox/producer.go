@@ -223,6 +223,7 @@ const (
 	blameKafka   blame = iota // Kafka or the way to it: try again
 	blameMessage              // this message: it will be refused again
 	blameTopic                // its topic: until somebody creates it, or grants a right
+	blameTurn                 // the topic of a message that was sent with it, or its own
 	blameBatch                // one of the messages that were sent with it
 )
 
@@ -232,6 +233,8 @@ func blameOf(err error) blame {
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition), errors.Is(err, sarama.ErrInvalidTopic),
 		errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return blameTopic
+	case errors.Is(err, sarama.ErrOperationNotAttempted):
+		return blameTurn
 	case errors.Is(err, sarama.ErrMessageSizeTooLarge), errors.Is(err, sarama.ErrInvalidRecord),
 		errors.Is(err, sarama.ErrInvalidTimestamp), errors.Is(err, sarama.ErrMessageSetSizeTooLarge),
 		errors.Is(err, sarama.ErrPolicyViolation):

@@ -60,11 +60,12 @@ func (s *session) topicsExist(messages []*outgoing) error {
 func (s *session) refuse(ctx context.Context, e *refusedError, attempt int) error {
 	var suspects []*outgoing
 	topics := make(map[string]refusal)
-	inBatch := false
+	inTurn, inBatch := false, false
 	for _, r := range e.refusals {
 		switch blame := blameOf(r.err); {
-		case blame == blameTopic:
+		case blame == blameTopic || blame == blameTurn:
 			topics[r.message.topic] = r
+			inTurn = inTurn || blame == blameTurn
 		case blame == blameBatch && !s.oneByOne:
 			inBatch = true
 		default:
@@ -79,7 +80,7 @@ func (s *session) refuse(ctx context.Context, e *refusedError, attempt int) erro
 		s.carefulUntil = time.Now().Add(carefulSpan)
 		return errPace
 	}
-	if len(topics) > 1 {
+	if len(topics) > 1 || inTurn {
 		topics = s.probe(topics)
 	}
 	for _, r := range topics {
@@ -161,7 +162,8 @@ func (s *session) othersWait(ctx context.Context) (yes bool, err error) {
 }
 
 // probe tries the topics one by one, each in a transaction that is aborted, and returns those that are refused: when
-// one is, all that was sent with it fails.
+// one is, all that was sent with it fails. Kafka has not attempted the others then, and the client gives all of them
+// what it reads first, that or the refusal.
 func (s *session) probe(topics map[string]refusal) map[string]refusal {
 	refused := make(map[string]refusal)
 	for topic, r := range topics {

@@ -172,7 +172,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		began := time.Now()
 		r.setState(State{Leading: true})
 		err = r.lead(ctx, row)
-		if err == nil || errors.Is(err, errPace) {
+		if err == nil || errors.Is(err, errPace) || errors.Is(err, errSlow) {
 			failures, r.trouble = 0, ""
 			continue
 		}

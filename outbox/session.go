@@ -84,6 +84,9 @@ func (s *session) begin(ctx context.Context, found row) (halted bool, err error)
 	if halted, err = s.peek(ctx, found); halted || err != nil {
 		return halted, err
 	}
+	if err := s.endLast(ctx, found); err != nil {
+		return false, err
+	}
 	if err := s.openProducer(); err != nil {
 		return false, err
 	}

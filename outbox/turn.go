@@ -72,6 +72,13 @@ func (s *session) lookAround(ctx context.Context) error {
 	return nil
 }
 
+// slowTurn is how long a turn takes in which the broker may have stood still for so long that it was given up, and
+// errSlow ends the session after one: the next turn must not begin before readers have heard of the end of this one,
+// or they take its own end for that of both.
+const slowTurn = 2 * time.Second
+
+var errSlow = errors.New("a turn took long, so that Kafka may not have told readers of its end")
+
 // turn takes one page out in one Kafka transaction, with the messages in front of it that are to be sent again. A
 // message that Kafka refuses is set aside, and the rest is tried again, until it is out. A shutdown lets the
 // transaction that is under way finish.
@@ -86,13 +93,18 @@ func (s *session) turn(ctx context.Context, p *page) error {
 		if err != nil {
 			return err
 		}
+		began := time.Now()
 		err = s.transact(ctx, messages, next, &intended)
 		var refused *refusedError
 		switch {
 		case err == nil:
 			s.at, s.last = next, time.Now()
 			s.wait.set(waitTopic, "")
-			return s.settleTurn(ctx)
+			err = s.settleTurn(ctx)
+			if err == nil && time.Since(began) > slowTurn {
+				err = errors.Join(errSlow, s.store(ctx))
+			}
+			return err
 		case !errors.As(err, &refused) || fenced(err):
 			return err
 		}
