@@ -37,7 +37,7 @@ func (d *draft) event(r *inbox.Record, ignoreUnknown bool) (inbox.Event, error) 
 		Source:      d.source,
 		Fingerprint: fingerprint(e),
 		Time:        d.time,
-		Weight:      e.weight(),
+		Weight:      e.weight(d.tenant, d.hinted),
 		TraceParent: d.traceParent,
 		Body:        e,
 	}, nil
@@ -68,7 +68,6 @@ func (d *draft) check() {
 	}
 	if d.kind == Defined {
 		d.checkDefinition()
-		d.checkSupport()
 		return
 	}
 	if d.seen.has(fieldLines) && d.seen&ofLine&^(1<<fieldLocation) != 0 {
@@ -76,17 +75,6 @@ func (d *draft) check() {
 	}
 	d.checkParties()
 	d.checkLines()
-	d.checkSupport()
-}
-
-// checkSupport parks what is right, and cannot be done yet: a bundle whose sale moves no parts would be worse than none.
-// Sent again to a service that can do it, the event is applied.
-func (d *draft) checkSupport() {
-	switch {
-	case d.foresees:
-	case d.seen.has(fieldBundle):
-		d.blame(fieldBundle, "bundle_not_supported", "")
-	}
 }
 
 func (d *draft) required(f field) {

@@ -52,7 +52,7 @@ func TestCloudEventsOfTheirOwnLibraryAreReadLikeTheShortForm(t *testing.T) {
 			"structured": binding.WithForceStructured(ctx), "binary": binding.WithForceBinary(ctx),
 		} {
 			r := published(ctx, t, &event)
-			got, err := NewDecoder(DecoderConfig{foresees: true}).Decode(r)
+			got, err := NewDecoder(DecoderConfig{}).Decode(r)
 			if err != nil {
 				t.Errorf("%s, %s: %v", kind, mode, err)
 				continue
@@ -91,7 +91,7 @@ func TestTheRecordsOwnTraceCountsMoreThanTheCloudEvents(t *testing.T) {
 		aTrace: {contentType},
 		"":     {contentType, {Key: []byte("traceparent"), Value: []byte("another")}}, // left to the inbox
 	} {
-		e, err := NewDecoder(DecoderConfig{foresees: true}).Decode(&inbox.Record{Value: []byte(value), Headers: headers})
+		e, err := NewDecoder(DecoderConfig{}).Decode(&inbox.Record{Value: []byte(value), Headers: headers})
 		if err != nil || e.TraceParent != want {
 			t.Errorf("got %q, %v, want %q", e.TraceParent, err, want)
 		}
@@ -130,7 +130,7 @@ func TestCloudEventsOfUnknownKindsAreIgnoredIfTheOperatorSaysSo(t *testing.T) {
 
 func TestThePositionInACloudEventIsThatInItsRecord(t *testing.T) {
 	t.Parallel()
-	d := NewDecoder(DecoderConfig{foresees: true})
+	d := NewDecoder(DecoderConfig{})
 	contentType := inbox.Header{Key: []byte("content-type"), Value: []byte("application/cloudevents+json")}
 	// The bar marks the byte, and is taken out.
 	for _, marked := range []string{
@@ -173,7 +173,7 @@ func FuzzCloudEvent(f *testing.F) {
 	for _, c := range ParkCodes() {
 		known[c.Name] = true
 	}
-	d := NewDecoder(DecoderConfig{foresees: true})
+	d := NewDecoder(DecoderConfig{})
 	f.Fuzz(func(t *testing.T, value []byte) {
 		for _, headers := range forms {
 			e, err := d.Decode(&inbox.Record{Value: value, Headers: headers})

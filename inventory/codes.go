@@ -59,7 +59,6 @@ func fieldCodes() []Code {
 	return []Code{
 		{"misspelt_field", "A field differs from a known one only in case or separators."},
 		{"field_not_allowed", "A field has no meaning for this kind of event, or not in this place."},
-		{"bundle_not_supported", "The SKU is a bundle. This version knows none."},
 		{"missing_lines", "lines is an empty array."},
 		{"too_many_lines", "The event has more than 1000 lines."},
 		{"lines_and_line", "Beside lines stands a SKU, a quantity or an if_version."},
@@ -172,6 +171,10 @@ const (
 	overflow          = "overflow"
 	policyConflict    = "policy_conflict"
 
+	hasStock       = "has_stock"
+	isBundle       = "is_bundle"
+	bundleOfBundle = "bundle_of_bundle"
+
 	countOutdated = "count_outdated"
 
 	alreadyExpired      = "already_expired"
@@ -195,6 +198,9 @@ func RejectCodes() []Code {
 		{versionMismatch, "The stock row does not have the version that the event asks for."},
 		{overflow, "The stock row's quantity or version would no longer fit 64 bits."},
 		{policyConflict, "Stock that is there would break the SKU's new policy."},
+		{hasStock, "The SKU has a row of stock somewhere, so it cannot become a bundle."},
+		{isBundle, "The SKU is a bundle, which has no stock of its own: only its parts can do this."},
+		{bundleOfBundle, "A part of the bundle is itself a bundle."},
 		{countOutdated, "Goods have moved since they were counted: what was counted then says nothing about now."},
 		{alreadyExpired, "The reservation's deadline is not after the record that sets it."},
 		{unknownReservation, "There is no reservation of that id."},

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -32,6 +33,10 @@ type Move struct {
 	Sent      int64 // of Arrive from a transfer: what left, and is not in transit any more
 	IfVersion int64 // AnyVersion = any
 	Damaged   bool  // of Return, Adjust and Count: it is about damaged goods
+
+	// Vast is, of Sell, Return and Reserve, a quantity of 2^63 or more, as parts of bundles may come to; 2^64-1 is that or
+	// more. Quantity is then its low 64 bits. Usually 0.
+	Vast uint64
 
 	At        time.Time // when it happened, as far as that is known
 	CountedAt time.Time // of Count; zero = not said
@@ -80,7 +85,7 @@ func Decide(s Stock, m Move) (after Stock, reason string) {
 	// What does not even fit is more than any bound allows.
 	switch m.Act {
 	case Sell, Reserve, Leave:
-		if left, ok := add(s.Available(), -m.Quantity); bounded && (!ok || left < floor) {
+		if bounded && !m.leaves(s.Available(), floor) {
 			return s, insufficientStock
 		}
 	case Fulfil:
@@ -103,6 +108,11 @@ func Decide(s Stock, m Move) (after Stock, reason string) {
 	return after, ""
 }
 
+// leaves says whether that much can be taken of what is available without going below floor.
+func (m Move) leaves(available, floor int64) bool {
+	return available >= floor && cmp.Or(m.Vast, uint64(m.Quantity)) <= uint64(available)-uint64(floor)
+}
+
 // difference is how a row changes.
 type difference struct{ onHand, reserved, damaged, inTransit int64 }
 
@@ -111,9 +121,9 @@ func (m Move) change(s Stock) (d difference, fits bool) {
 	q := m.Quantity
 	switch m.Act {
 	case Sell, Leave:
-		return difference{onHand: -q}, true // 0 or more, so its negative fits
+		return difference{onHand: -q}, m.Vast <= 1<<63 // 0 or more, so its negative fits; so does that of 2^63
 	case Reserve:
-		return difference{reserved: q}, true
+		return difference{reserved: q}, m.Vast == 0
 	case Release:
 		return difference{reserved: -q}, true
 	case Fulfil:
@@ -130,9 +140,9 @@ func (m Move) change(s Stock) (d difference, fits bool) {
 		return difference{onHand: q - s.OnHand}, s.OnHand >= 0 || q <= math.MaxInt64+s.OnHand
 	default:
 		if m.Damaged {
-			return difference{damaged: q}, true
+			return difference{damaged: q}, m.Vast == 0
 		}
-		return difference{onHand: q}, true
+		return difference{onHand: q}, m.Vast == 0
 	}
 }
 

@@ -19,7 +19,8 @@ type DecoderConfig struct {
 	// if they are not valid JSON.
 	IgnoreUnknownKinds bool
 
-	foresees bool // tests read what is parked as not supported
+	// Hints say which SKUs are bundles, so that an event with their parts counts for more in a batch; nil = none.
+	Hints *Hints
 }
 
 // Decoder reads events. In their short form each is one JSON object, the record's value:
@@ -62,7 +63,7 @@ func (d *Decoder) Decode(r *inbox.Record) (inbox.Event, error) {
 	if err != nil {
 		return inbox.Event{}, err
 	}
-	f := draft{line: entry{at: -1}, foresees: d.cfg.foresees}
+	f := draft{line: entry{at: -1}, hinted: d.cfg.Hints.now()}
 	switch c.form {
 	case shortForm:
 		err = d.read(r.Value, f.readField)

@@ -33,8 +33,12 @@
 //
 // The same violation, on stock, meets two batches that create the same row.
 //
+// A bundle never has a row of stock. So who sells one, and looks for its row, has locked what says of which parts it
+// consists, by the same share lock; a definition that makes it something else waits, or was first. And no row is made
+// of a bundle, nor a bundle of a SKU that has a row, by the cases above.
+//
 // The share lock is taken while locks on stock are held already, against the order above: two batches, of which one
-// defines a SKU and the other gives it a new row while it moves another one of it, may deadlock. That takes one SKU in
-// two partitions, and Postgres and the inbox settle it: one batch runs again. Locking the SKU of every event first
-// would cost an index look-up and a write for each of them.
+// defines a SKU and the other gives it a new row, or sells it as a bundle, while both move another row, may deadlock.
+// That takes one SKU in two partitions, and Postgres and the inbox settle it: one batch runs again. Locking the SKU of
+// every event first would cost an index look-up and a write for each of them.
 package inventory

@@ -20,7 +20,7 @@ const (
 
 // draft collects what the record's fields say, before anything is made of it.
 type draft struct {
-	foresees                  bool // see DecoderConfig
+	hinted                    map[skuKey][]string
 	id, source, tenant        string
 	kind                      Kind
 	kindName                  string // if it is none that is known

@@ -3,6 +3,7 @@ package inventory
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -45,9 +46,11 @@ func (r *stockRow) exists() bool { return r.stock.Version > 0 }
 type skuRow struct {
 	key     skuKey
 	policy  Policy
-	stored  bool // the row is in the database
-	blocked bool // it is held by another client
-	needed  bool // a row of stock of this SKU is created
+	bundle  []Part // nil: it is none
+	stored  bool   // the row is in the database
+	bundled bool   // and there it is a bundle
+	blocked bool   // it is held by another client
+	needed  bool   // a row of stock of this SKU is created
 	rows    []*stockRow
 
 	definition *Definition // by an event of this batch; nil = by none
@@ -65,6 +68,9 @@ type fold struct {
 	transfers    map[refKey]*transferRow
 	movements    []movement
 	deadlines    map[Partition]*deadlines // that may pass within the batch
+
+	bundles  bool                // there may be some among the SKUs
+	foreseen map[skuKey][]string // what they may be made of; see Hints
 
 	plan plan // of the event at hand
 }
@@ -84,12 +90,15 @@ func (f *fold) reset() {
 	if f.rows == nil {
 		f.rows, f.skus = make(map[stockKey]*stockRow), make(map[skuKey]*skuRow)
 		f.reservations, f.transfers = make(map[refKey]*reservationRow), make(map[refKey]*transferRow)
+		f.foreseen = make(map[skuKey][]string)
 	}
 	clear(f.rows)
 	clear(f.skus)
 	clear(f.reservations)
 	clear(f.transfers)
 	clear(f.deadlines)
+	clear(f.foreseen)
+	f.bundles = false
 	f.movements = f.movements[:0]
 }
 
@@ -185,13 +194,17 @@ func (f *fold) define(o occurrence) (reason string, err error) {
 	if !ok {
 		return "", fmt.Errorf("sku %q: %w", d.SKU, errNotLoaded)
 	}
+	if len(d.Bundle) > 0 && slices.ContainsFunc(s.rows, (*stockRow).exists) {
+		return hasStock, nil
+	}
 	// A row that is not there has nothing on hand, which suits every policy.
 	for _, r := range s.rows {
 		if reason := DecidePolicy(r.stock, d.Policy); reason != "" {
 			return reason, nil
 		}
 	}
-	s.policy, s.definition = d.Policy, d
+	s.policy, s.bundle, s.definition = d.Policy, d.Bundle, d
+	f.bundles = f.bundles || len(d.Bundle) > 0
 	for _, r := range s.rows {
 		r.redefined = r.redefined || r.stock.Policy != d.Policy
 		r.stock.Policy = d.Policy

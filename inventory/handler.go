@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -23,7 +24,7 @@ type Config struct {
 	// record of its partition: clocks differ, and so do the ways that records take. 0 or more.
 	Grace time.Duration
 
-	// Hints are shared by the handlers of one process; nil = this one has its own.
+	// Hints are those of all handlers of the process; nil = the handler's own.
 	Hints *Hints
 }
 
@@ -49,17 +50,19 @@ type Handler struct {
 	topic string  // of the first item: rows moved last from it need not repeat its name
 
 	counted bool // some item says when goods were counted
+	skips   bool // it locks only what is free
+
+	bundles bundleMemory
 }
 
 var _ inbox.Timekeeper = (*Handler)(nil)
 
 // NewHandler returns a Handler for one lane.
 func NewHandler(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, hints: cfg.Hints}
-	if h.hints == nil {
-		h.hints = &Hints{}
-	}
-	return h
+	hints := cmp.Or(cfg.Hints, &Hints{})
+	return &Handler{cfg: cfg, hints: hints, bundles: bundleMemory{
+		hints: hints, read: make(map[skuKey][]string), before: make(map[skuKey][]string), wanted: make(map[stockKey]bool),
+	}}
 }
 
 var (
@@ -70,11 +73,12 @@ var (
 // Load implements inbox.BatchHandler. It locks every row that the items may change (see the package comment for the
 // order and its reasons), and draws an id for every message that they may cause.
 func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
+	h.skips = locks == inbox.SkipLocked
 	h.collect(items)
 	h.lockSKUs(q, locks)
 	h.lockStock(q, locks)
 	h.lockRefs(q, locks)
-	if locks == inbox.SkipLocked {
+	if h.skips {
 		q.Queue("select").Exec(func(pgconn.CommandTag) error { // the answers above have come
 			h.markBlocked(items)
 			h.markHeld()
@@ -109,6 +113,7 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		}
 		first := len(h.fold.movements)
 		if err := h.decide(item); err != nil {
+			h.learn(false)
 			return err
 		}
 		var err error
@@ -122,6 +127,7 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 		}
 	}
 	h.write(q)
+	h.learn(true)
 	return nil
 }
 
@@ -148,6 +154,8 @@ func (h *Handler) decide(item *inbox.Item) error {
 		time: item.Time, logged: noLater(item.Record.Timestamp),
 	})
 	switch {
+	case errors.Is(err, errUnforeseen):
+		return fmt.Errorf("%w: %w", inbox.ErrRunAgain, err)
 	case err != nil && e.Reservation+e.Transfer != "":
 		return runAgain(err)
 	case err != nil:

@@ -106,6 +106,11 @@ func TestTheTablesRefuseWhatNoDecisionMayWrite(t *testing.T) {
 		"insert into skus values ('', 'S', 'allow', 3)":                                        "skus_limit",
 		"insert into skus values ('', 'S', 'limit', -3)":                                       "skus_backorder_limit_check",
 		"insert into skus values ('', 'S', 'sometimes', null)":                                 "skus_backorder_check",
+		"insert into skus (tenant, sku, bundle_skus) values ('', 'S', '{A}')":                  "skus_bundle",
+		`insert into skus (tenant, sku, bundle_skus, bundle_quantities)
+		 values ('', 'S', '{}', '{}')`: "skus_bundle",
+		`insert into skus (tenant, sku, bundle_skus, bundle_quantities)
+		 values ('', 'S', '{A}', '{1,2}')`: "skus_bundle",
 		`insert into movements (tenant, sku, location, version, delta, on_hand, kind, event_id, event_source)
 		 values ('', 'S', 'main', 0, 1, 1, 'stock.sold', 'e', '')`: "movements_version_check",
 	} {

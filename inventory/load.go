@@ -14,6 +14,7 @@ func (h *Handler) collect(items []*inbox.Item) {
 	h.refs.reset()
 	h.keys, h.defs, h.topic, h.moves = h.keys[:0], h.defs[:0], "", 0
 	h.counted = false
+	h.foresee(items)
 	for _, item := range items {
 		item.Blocked = false
 		e, ok := item.Body.(*Event)
@@ -31,45 +32,53 @@ func (h *Handler) collect(items []*inbox.Item) {
 			continue
 		}
 		h.counted = h.counted || !e.CountedAt.IsZero()
-		h.moves += e.moves()
+		lines := len(e.Lines)
 		h.note(item.Tenant, e)
-		if e.Kind == TransferReceived {
-			continue // where it arrives is the transfer's to say
-		}
-		for i := range e.Lines {
+		for i := 0; i < len(e.Lines) && e.Kind != TransferReceived; i++ { // where it arrives is the transfer's to say
 			l := &e.Lines[i]
-			h.want(stockKey{item.Tenant, l.SKU, l.Location})
+			k := stockKey{item.Tenant, l.SKU, l.Location}
+			h.want(k)
 			if e.Kind == Transferred {
 				h.want(stockKey{item.Tenant, l.SKU, e.To})
 			}
+			if e.Kind.takesApart() {
+				lines += h.wantParts(k) - 1
+			}
 		}
+		h.moves += e.moves(lines)
 	}
 	slices.SortFunc(h.keys, stockKey.compare)
 	slices.SortFunc(h.defs, skuKey.compare)
 	h.refs.sort()
 }
 
-// moves is how many movements e makes at most, and a later event of its batch that names no lines may make of e's.
-func (e *Event) moves() int {
+// moves is how many movements e makes at most, and a later event of its batch that names no lines may make of e's, of
+// which there are so many when bundles are taken apart.
+func (e *Event) moves(lines int) int {
 	switch {
 	case e.Kind == Transferred && e.Transfer != "":
-		return 3 * len(e.Lines)
+		return 3 * lines
 	case e.Kind == Transferred, e.Kind == Reserved:
-		return 2 * len(e.Lines)
+		return 2 * lines
 	}
-	return len(e.Lines)
+	return lines
 }
 
-// weight is about how many rows e needs; of those that only the database knows, as many as are usual.
-func (e *Event) weight() int {
+// weight is about how many rows e needs; of those that only the database knows, as many as are usual or as hints say.
+func (e *Event) weight(tenant string, hinted map[skuKey][]string) int {
 	const usual = 8 // lines of a reservation or transfer
+	n := len(e.Lines)
 	switch {
 	case e.Kind == Transferred:
-		return 2 * len(e.Lines)
-	case e.Kind == TransferReceived, len(e.Lines) == 0 && e.Kind != Defined:
+		return 2 * n
+	case e.Kind == TransferReceived, n == 0 && e.Kind != Defined:
 		return usual
+	case e.Kind.takesApart() && len(hinted) > 0:
+		for i := range e.Lines {
+			n += len(hinted[skuKey{tenant, e.Lines[i].SKU}])
+		}
 	}
-	return len(e.Lines)
+	return n
 }
 
 // want adds a row of stock to those that the batch may move.
@@ -110,6 +119,9 @@ func (h *Handler) blocked(tenant string, e *Event) bool {
 	}
 	for _, l := range e.Lines {
 		if h.held(stockKey{tenant, l.SKU, l.Location}) || h.held(stockKey{tenant, l.SKU, e.To}) {
+			return true
+		}
+		if e.Kind.takesApart() && h.heldParts(stockKey{tenant, l.SKU, l.Location}) {
 			return true
 		}
 	}

@@ -63,7 +63,7 @@ const wantedEnd = `
 select coalesce(w.ord, 0), coalesce(w.definition, 0), w.tenant, w.sku, w.location`
 
 // What is read of each wanted row, and of the row of skus behind it when there is no such row yet: its policy is what
-// the new one starts with, and must not change before that is committed.
+// the new one starts with, and must not change before that is committed. Or it is a bundle, and there must be no row.
 //
 // The rows are locked one by one in the order of the list. A lateral subquery with a locking clause is not merged into
 // the rest, so it is the inner side of a nested loop, an index look-up for each line of the list, whatever the planner
@@ -72,7 +72,7 @@ const (
 	readStock = `,
        coalesce(s.version, 0), coalesce(s.on_hand, 0), s.elsewhere, case when $5 then s.moved_at end,
        coalesce(s.backorder, u.backorder), coalesce(s.backorder_limit, u.backorder_limit),
-       nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid,
+       nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid, u.bundle,
        s.version is null and (
          (select true from stock e where e.tenant = w.tenant and e.sku = w.sku and e.location = w.location) is not null
          or u.backorder is null and (select true from skus e where e.tenant = w.tenant and e.sku = w.sku) is not null)
@@ -86,7 +86,7 @@ left join lateral (
   for update`
 	readPolicy = `) s on true
 left join lateral (
-  select u.backorder, u.backorder_limit
+  select u.backorder, u.backorder_limit, u.bundle_skus || u.bundle_quantities::text[] as bundle
   from skus u
   where s.version is null and w.definition is null and u.tenant = w.tenant and u.sku = w.sku
   for share`
@@ -166,7 +166,8 @@ type stockAnswer struct {
 	lastTopic       *string // nil: the topic that was sent
 	lastPartition   int32
 	place           pgtype.TID
-	unlocked        bool // a row is there, and held by another client
+	bundle          []string // parts, then their quantities; nil: there is a row of stock, or the SKU is no bundle
+	unlocked        bool     // a row is there, and held by another client
 
 	// Only where rows are found that were not asked for by name.
 	definition int32
@@ -176,7 +177,7 @@ type stockAnswer struct {
 func (a *stockAnswer) columns() []any {
 	return []any{
 		&a.version, &a.onHand, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.lastTopic, &a.lastPartition,
-		&a.place, &a.unlocked,
+		&a.place, &a.bundle, &a.unlocked,
 	}
 }
 
@@ -184,8 +185,7 @@ func (a *stockAnswer) columns() []any {
 func (h *Handler) readNamed(rows pgx.Rows, keys []*stockRow) error {
 	var a stockAnswer
 	_, err := pgx.ForEachRow(rows, append([]any{&a.ord}, a.columns()...), func() error {
-		h.takeNamed(keys[a.ord-1], &a)
-		return nil
+		return h.takeNamed(keys[a.ord-1], &a)
 	})
 	return err
 }
@@ -197,7 +197,7 @@ func (h *Handler) readFound(rows pgx.Rows, keys []*stockRow) error {
 	_, err := pgx.ForEachRow(rows, append(found, a.columns()...), func() error {
 		switch {
 		case a.ord > 0:
-			h.takeNamed(keys[a.ord-1], &a)
+			return h.takeNamed(keys[a.ord-1], &a)
 		case a.definition > 0:
 			r := h.found(a.key)
 			h.fold.attach(r)
@@ -210,13 +210,15 @@ func (h *Handler) readFound(rows pgx.Rows, keys []*stockRow) error {
 	return err
 }
 
-func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) {
+func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) error {
 	h.fold.take(r, a, h.topic)
-	if !r.stored && !r.blocked {
-		// What the answer says of the policy is the row of skus, which is locked now.
-		s := h.fold.attach(r)
-		s.stored, s.policy = a.backorder != nil, r.stock.Policy
+	if r.stored || r.blocked {
+		return nil
 	}
+	// What the answer says of the policy and of parts is the row of skus, which is locked now.
+	s := h.fold.attach(r)
+	s.stored, s.policy = a.backorder != nil, r.stock.Policy
+	return h.takeBundle(s, a.bundle)
 }
 
 // take fills r with the answer about it.

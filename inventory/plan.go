@@ -23,7 +23,8 @@ type plan struct {
 	reason string // the first refusal
 	err    error  // an event needs a row that was not loaded
 
-	arrival int // the latest step at the location where goods go to; -1 = none
+	arrival int      // the latest step at the location where goods go to; -1 = none
+	vast    []uint64 // of each line of parts, Move.Vast; nil: of none
 
 	// What becomes of the reservation or transfer, if there is one.
 	reservation      *reservationRow
@@ -50,6 +51,8 @@ func (p *plan) of(f *fold, o *occurrence) {
 		p.transfer()
 	case TransferReceived:
 		p.receive()
+	case Sold, Returned:
+		p.lines(acts[o.Kind], p.apart(o.Lines))
 	default:
 		p.lines(acts[o.Kind], o.Lines)
 	}
@@ -64,16 +67,22 @@ func (p *plan) fail(err error)       { p.err = err }
 
 // lines plans one step for each of lines at its own location.
 func (p *plan) lines(act Act, lines []Line) {
-	for _, l := range lines {
-		p.line(act, l)
+	for i, l := range lines {
+		m := p.move(act, l)
+		if p.vast != nil {
+			m.Vast = p.vast[i]
+		}
+		p.add(l.SKU, l.Location, m)
 	}
 }
 
-func (p *plan) line(act Act, l Line) {
-	p.add(l.SKU, l.Location, Move{
+func (p *plan) line(act Act, l Line) { p.add(l.SKU, l.Location, p.move(act, l)) }
+
+func (p *plan) move(act Act, l Line) Move {
+	return Move{
 		Act: act, Quantity: l.Quantity, IfVersion: l.IfVersion, Damaged: p.o.Condition == Damaged,
 		CountedAt: p.o.CountedAt.Truncate(resolution),
-	})
+	}
 }
 
 // add plans m at a row that has no step yet.
@@ -85,6 +94,13 @@ func (p *plan) add(sku, location string, m Move) {
 	row, ok := p.f.rows[key]
 	if !ok {
 		p.fail(notLoaded(key))
+		return
+	}
+	if row.isBundle() {
+		p.refuse(isBundle)
+		if m.IfVersion != AnyVersion && m.IfVersion != 0 {
+			p.refuse(versionMismatch)
+		}
 		return
 	}
 	m.At = p.at

@@ -58,19 +58,24 @@ func (p *plan) reserve() {
 	case !deadline.IsZero() && !deadline.After(o.logged):
 		p.refuse(alreadyExpired)
 		return
-	case r.state == stateOpen && !p.versionsHold(o.Lines...):
+	}
+	lines := p.apart(o.Lines) // what is promised are parts
+	switch {
+	case p.over():
+		return
+	case r.state == stateOpen && !p.versionsHold(lines...):
 		p.refuse(versionMismatch)
 		return
-	case r.state == stateOpen && len(o.Lines) > 0 && !sameLines(r.lines, o.Lines):
+	case r.state == stateOpen && len(lines) > 0 && (p.vast != nil || !sameLines(r.lines, lines)):
 		p.refuse(reservationConflict)
 		return
 	}
 	next := *r
 	next.deadline, next.from, next.changed = deadline, o.from, true
 	if r.state == "" {
-		p.lines(Reserve, o.Lines)
+		p.lines(Reserve, lines)
 		next.state, next.made = stateOpen, eventKey{o.id, o.source}
-		next.lines = slices.Clone(o.Lines)
+		next.lines = slices.Clone(lines)
 		for i := range next.lines {
 			next.lines[i].IfVersion = AnyVersion
 		}
@@ -140,6 +145,9 @@ func (p *plan) settle() {
 	for _, l := range lines {
 		if !p.versionsHold(l) {
 			p.refuse(versionMismatch)
+		}
+		if !p.over() && p.isBundle(l) {
+			p.refuse(isBundle)
 		}
 		open, ok := find(next.lines, l)
 		if !p.over() && (!ok || open.Quantity < l.Quantity) {

@@ -70,6 +70,27 @@ func (h *Handler) writeSKUs(q *pgx.Batch) {
 	}
 	queueSKUs(q, insertSKUs, created)
 	queueSKUs(q, updateSKUs, updated)
+	h.writeBundles(q)
+}
+
+const updateBundle = `
+update skus set bundle_skus = $3, bundle_quantities = $4 where tenant = $1 and sku = $2`
+
+// writeBundles queues the parts of the SKUs that the batch makes bundles, or no bundles any more. They are few, so each
+// is a statement of its own.
+func (h *Handler) writeBundles(q *pgx.Batch) {
+	for _, k := range h.defs {
+		s := h.fold.skus[k]
+		if s.definition == nil || !s.bundled && len(s.bundle) == 0 {
+			continue
+		}
+		var skus []string // nil is null
+		var quantities []int64
+		for _, p := range s.bundle {
+			skus, quantities = append(skus, p.SKU), append(quantities, p.Quantity)
+		}
+		q.Queue(updateBundle, k.tenant, k.sku, skus, quantities)
+	}
 }
 
 func queueSKUs(q *pgx.Batch, sql string, rows []*skuRow) {

@@ -148,9 +148,15 @@ create table skus (
     low_stock       bigint check (low_stock >= 0), -- available at or below it is low; null = nobody asked
     name            text,
     unit            text,
+    -- What one of it is made of, in the order of the parts' SKUs; null = it is no bundle. A bundle has no stock.
+    bundle_skus       text[],
+    bundle_quantities bigint[],
     updated_at      timestamptz not null default now(),
     primary key (tenant, sku),
-    constraint skus_limit check ((backorder = 'limit') = (backorder_limit is not null))
+    constraint skus_limit check ((backorder = 'limit') = (backorder_limit is not null)),
+    constraint skus_bundle
+        check ((bundle_skus is null) = (bundle_quantities is null)
+          and cardinality(bundle_skus) = cardinality(bundle_quantities) and cardinality(bundle_skus) > 0)
 );
 
 create table stock (

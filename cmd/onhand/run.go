@@ -90,14 +90,13 @@ func runService(ctx context.Context, cfg Config, log zerolog.Logger, pool *pgxpo
 	}
 	log.Info().Stringer("installation", own.ID).Str("cluster", own.ClusterID).Msg("database and group belong together")
 
-	handling := inventory.Config{
-		OnPartitionMove: warnOfMoves(log), Grace: cfg.ExpiryGrace, Hints: &inventory.Hints{},
-	}
+	hints := &inventory.Hints{}
+	handling := inventory.Config{OnPartitionMove: warnOfMoves(log), Grace: cfg.ExpiryGrace, Hints: hints}
 	consumer, err := inbox.New(inbox.Config{
 		Brokers: cfg.Brokers, Topics: cfg.Topics, Group: cfg.Group, Member: cfg.Member,
 		Pool: pool, Installation: own.ID,
 		Decoder: inventory.NewDecoder(inventory.DecoderConfig{
-			MaxRecordBytes: cfg.MaxRecordBytes, IgnoreUnknownKinds: cfg.IgnoreUnknownKinds,
+			MaxRecordBytes: cfg.MaxRecordBytes, IgnoreUnknownKinds: cfg.IgnoreUnknownKinds, Hints: hints,
 		}),
 		NewBatch: func() inbox.BatchHandler { return inventory.NewHandler(handling) },
 		Start:    cfg.Start, Isolation: cfg.Isolation, SessionTimeout: cfg.SessionTimeout,

@@ -23,5 +23,6 @@
 //   - Times count to the microsecond, which is what the database keeps; what is finer is cut off.
 //   - A movement that changed neither on hand nor damaged does not count as the latest, unless it is a count.
 //   - Every record of a partition lets its reservations lapse, also one that is then a duplicate or parked.
+//   - A receipt of a bundle, which nobody can have sent, is not_in_transfer.
 //   - A definition as a bundle is refused has_stock before policy_conflict.
 package reference

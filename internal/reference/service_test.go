@@ -22,7 +22,6 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // serviceKnows is what the service is held to: all that it does so far. What it learns is added here, and nowhere else.
 func serviceKnows() Features {
 	f := Everything()
-	f.Bundles = false
 	return f
 }
 

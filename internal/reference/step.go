@@ -43,7 +43,7 @@ func (s *step) each(lines []line, change func(line, *amounts) (reason string)) (
 		if !l.versionHolds(s.world.Stock[at].Version) {
 			return "version_mismatch"
 		}
-		if s.world.isBundle(at) {
+		if s.kind != TransferReceived && s.world.isBundle(at) { // a bundle was never sent
 			return "is_bundle"
 		}
 		if reason := change(l, s.row(at)); reason != "" {

@@ -21,6 +21,7 @@ type pendingEffect struct {
 	in       *inboxRow
 	promise  *promise
 	shipment *shipment
+	bundles  map[string]*bundle // of the SKUs of which it moved nothing
 }
 
 func (s *effects) add(e *inventory.Event, in *inboxRow) {
@@ -41,6 +42,9 @@ func (j *judge) lookUpEffects(ctx context.Context) error {
 	}
 	if err := j.lookUpShipments(ctx); err != nil {
 		return fmt.Errorf("look up transfers: %w", err)
+	}
+	if err := j.lookUpBundles(ctx); err != nil {
+		return fmt.Errorf("look up bundles: %w", err)
 	}
 	for _, p := range j.effects.pending {
 		j.comparePapers(p)
@@ -111,7 +115,7 @@ func (j *judge) compareMoves(p *pendingEffect) {
 	f := compareAll(wants, in.ownMoves())
 	if j.v.report.Ledger.Removed > 0 {
 		for _, w := range f.missing {
-			j.remove(in, w)
+			j.remove(p, w)
 		}
 		f.missing = nil
 	}
@@ -126,8 +130,9 @@ func (j *judge) compareMoves(p *pendingEffect) {
 	}
 }
 
-// compareUnknown: what an event moves that leaves it to its reservation is not on record. It is one movement of each
-// row of stock; by how much is only known of all events of all reservations together.
+// compareUnknown: what an event moves that leaves it to its reservation, or to a bundle that has been defined again
+// since, is not on record. It is one movement of each row of stock; by how much is only known of all events of all
+// reservations together.
 func (j *judge) compareUnknown(p *pendingEffect) {
 	in, kind := p.in, p.e.Kind.String()
 	own := in.ownMoves()
@@ -147,10 +152,11 @@ func (j *judge) compareUnknown(p *pendingEffect) {
 	}
 }
 
-// remove asks whether the movement of in that w says may have been archived and removed.
-func (j *judge) remove(in *inboxRow, w *want) {
+// remove asks whether the movement of p that w says may have been archived and removed.
+func (j *judge) remove(p *pendingEffect, w *want) {
+	in, b := p.in, p.bundles[w.sku]
 	j.removals = append(j.removals, removal{
 		offset: in.Offset, tenant: in.Tenant, sku: w.sku, location: w.location, version: w.version,
-		row: in.String(), expected: "one movement, " + w.String(),
+		row: in.String(), expected: "one movement, " + w.String(), perhaps: b != nil && !b.Unchanged,
 	})
 }

@@ -26,6 +26,9 @@ func TestWhatTheHandlerWritesIsFoundRight(t *testing.T) {
 		emptyWorld(rt, pool)
 		h := inventory.NewHandler(inventory.Config{})
 		events := rapid.SliceOfN(anyEvent(), 30, 50).Draw(rt, "events")
+		if rapid.Bool().Draw(rt, "with a kit") { // or it soon has stock
+			events = slices.Insert(events, 0, &inventory.Event{Kind: inventory.Defined, Definition: anyDefinition(rt)})
+		}
 		for batch := range slices.Chunk(events, 7) {
 			for i, item := range decideBatch(rt, pool, h, batch) {
 				if item.Rejected() == "" {
@@ -56,8 +59,12 @@ func anyEvent() *rapid.Generator[*inventory.Event] {
 		e := &inventory.Event{Kind: rapid.SampledFrom([]inventory.Kind{
 			inventory.Received, inventory.Received, inventory.Sold, inventory.Returned, inventory.Adjusted,
 			inventory.Counted, inventory.Reserved, inventory.Reserved, inventory.Released, inventory.Fulfilled,
-			inventory.Transferred, inventory.TransferReceived,
+			inventory.Transferred, inventory.TransferReceived, inventory.Defined,
 		}).Draw(t, "kind")}
+		if e.Kind == inventory.Defined {
+			e.Definition = anyDefinition(t)
+			return e
+		}
 		least, locations := 1, []string{"main", "north"}
 		switch e.Kind {
 		case inventory.Returned, inventory.Adjusted, inventory.Counted:
@@ -77,7 +84,7 @@ func anyEvent() *rapid.Generator[*inventory.Event] {
 		if least == 0 && rapid.Bool().Draw(t, "as it is") {
 			most = 0
 		}
-		for _, sku := range []string{"A", "B"} {
+		for _, sku := range []string{"A", "B", "kit"} {
 			for _, location := range locations {
 				if len(e.Lines) < most && rapid.Bool().Draw(t, "line") {
 					e.Lines = append(e.Lines, anyLine(t, e.Kind, sku, location))
@@ -89,6 +96,18 @@ func anyEvent() *rapid.Generator[*inventory.Event] {
 		}
 		return e
 	})
+}
+
+// anyDefinition draws one of a kit, which may become a SKU with stock, and then stays it.
+func anyDefinition(t *rapid.T) *inventory.Definition {
+	d := &inventory.Definition{SKU: "kit"}
+	if rapid.IntRange(0, 9).Draw(t, "plain") == 9 {
+		return d
+	}
+	for _, sku := range rapid.SampledFrom([][]string{{"A", "B"}, {"A"}, {"B"}}).Draw(t, "parts") {
+		d.Bundle = append(d.Bundle, inventory.Part{SKU: sku, Quantity: rapid.Int64Range(1, 3).Draw(t, "of it")})
+	}
+	return d
 }
 
 func anyLine(t *rapid.T, kind inventory.Kind, sku, location string) inventory.Line {

@@ -20,8 +20,8 @@ type inboxRow struct {
 	early int    // of these, from before the row's time: the event was forgotten and came again
 }
 
-// maxMoves is more movements than any event has: one for each of its lines, and one where each of these goes to.
-const maxMoves = 2001
+// maxMoves is more movements than any event has: 1,000 lines, each of a bundle with 100 parts.
+const maxMoves = 100_001
 
 // move is one movement of an event.
 type move struct {

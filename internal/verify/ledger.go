@@ -75,6 +75,15 @@ left join skus k on k.tenant = s.tenant and k.sku = s.sku
 where k.sku is null or k.backorder <> s.backorder or k.backorder_limit is distinct from s.backorder_limit
 limit $1`
 
+// A bundle has no stock of its own.
+const stockOfBundle = `
+select format('%L at %L of tenant %L', s.sku, s.location, s.tenant) as place, 'no row: the SKU is a bundle' as expected,
+       format('version %s, on hand %s', s.version, s.on_hand) as found, count(*) over () as total
+from skus k
+join stock s on s.tenant = k.tenant and s.sku = k.sku
+where k.bundle_skus is not null
+limit $1`
+
 // A movement has an event that was applied, wherever it is kept. Of the events of generations that were dropped nobody
 // can tell; one without a time may have come again since, and have got another answer.
 const unknownMovement = `
@@ -132,6 +141,7 @@ func (v *Verification) ledger(ctx context.Context) error {
 		{"I4", "movements_archive", brokenArchive, true},
 		{"I4", "stock", wrongStock, true},
 		{"I4", "stock", wrongPolicy, false},
+		{"I4", "stock", stockOfBundle, false},
 		{"I4", "movements", wrongChange, false},
 		{"I4", "stock", wrongBeside, false},
 		{"I4", "stock", wrongReserved, false},

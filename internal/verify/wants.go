@@ -10,7 +10,7 @@ import (
 )
 
 // wants are the movements that p must have, by SKU and location; known is false where its record leaves that to a
-// reservation or a transfer that does not say it any more.
+// reservation, a transfer or a bundle that does not say it any more.
 func (p *pendingEffect) wants() (wants []*want, known bool) {
 	e := p.e
 	switch e.Kind {
@@ -29,15 +29,26 @@ func (p *pendingEffect) wants() (wants []*want, known bool) {
 		}
 		return p.shipment.arrival(e), true
 	}
-	for _, l := range e.Lines {
-		w := lineOf(e, l)
-		wants = append(wants, &w)
+	if len(p.bundles) > 0 {
+		lines, known := p.apart()
+		return wantsOf(e, lines), known
 	}
+	wants = wantsOf(e, e.Lines)
 	if e.Kind == inventory.Transferred {
 		wants = append(wants, destinations(e)...)
 		slices.SortFunc(wants, (*want).compare)
 	}
 	return wants, true
+}
+
+// wantsOf are the movements of lines at their own rows of stock.
+func wantsOf(e *inventory.Event, lines []inventory.Line) []*want {
+	wants := make([]*want, len(lines))
+	for i, l := range lines {
+		w := lineOf(e, l)
+		wants[i] = &w
+	}
+	return wants
 }
 
 func (w *want) compare(other *want) int {

@@ -23,7 +23,7 @@ import (
 // bytes where a schema sees values, adds lines up, and compares one field with another.
 var beyondSchemas = []string{
 	"invalid_utf8", "lone_surrogate", "duplicate_key", "too_deep", "misspelt_field",
-	"if_version_conflict", "same_location", "bad_bundle", "bundle_not_supported",
+	"if_version_conflict", "same_location", "bad_bundle",
 	"quantity_not_integer", "if_version_not_integer", "backorder_limit_not_integer", "ttl_not_integer",
 	"low_stock_not_integer", "quantity_out_of_range",
 	"bad_counted_at", "bad_expires_at", // the first moment of the year 1 stands for none
