@@ -19,7 +19,7 @@ func (m marking) Apply(q *pgx.Batch, fresh []*Item) error {
 	return m.tallyBatch.Apply(q, fresh)
 }
 
-func TestTheInboxKeepsWhatTheHandlerDidForAnAppliedEvent(t *testing.T) {
+func TestTheInboxKeepsWhatTheHandlerDidForAnEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	w.send(0, "1 apple", "2 no-pear", "3 unmarked", "1 apple", "4 plum")
@@ -31,7 +31,7 @@ func TestTheInboxKeepsWhatTheHandlerDidForAnAppliedEvent(t *testing.T) {
 	w.scan([]any{&got}, `
 select string_agg(event_id || ' ' || outcome || ' ' || coalesce(message_id::text, '-'), ', ' order by event_id)
 from inbox`)
-	if want := "1 applied 100, 2 rejected -, 3 applied -, 4 applied 104"; got != want {
+	if want := "1 applied 100, 2 rejected 101, 3 applied -, 4 applied 104"; got != want {
 		t.Errorf("the inbox has %s, want %s", got, want)
 	}
 }

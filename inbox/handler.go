@@ -39,8 +39,8 @@ type Item struct {
 	// Blocked is set by Load's callbacks under SkipLocked: a row this item needs exists and is held by another client.
 	Blocked bool
 
-	// Effect may be set by Apply: an id by which the handler finds again what it did for the item, 0 = none. It is
-	// stored in the item's inbox row, unless the item is rejected; the inbox gives it no meaning.
+	// Effect may be set by Apply: an id by which the handler finds again what it did for the item, or how it answered
+	// one that it rejected; 0 = none. It is stored in the item's inbox row; the inbox gives it no meaning.
 	Effect int64
 
 	// Now, for a Timekeeper, is how far time has passed in the item's partition since the last one of Apply's items

@@ -168,7 +168,8 @@ func (t *transaction) writeInbox(q *pgx.Batch, decided []*work) {
 				reasons = make([]*string, n)
 			}
 			reasons[i] = &w.item.rejected
-		} else if w.item.Effect != 0 {
+		}
+		if w.item.Effect != 0 {
 			if effects == nil {
 				effects = make([]int64, n)
 			}

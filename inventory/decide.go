@@ -15,6 +15,7 @@ type Stock struct {
 	InTransit int64 // on the way to this location; 0 or more
 	Version   int64 // movements so far
 	Policy    Policy
+	Low       Threshold // of the SKU
 
 	// MovedAt is when what lies there was last changed or counted, by the events' own times; zero if never.
 	MovedAt time.Time

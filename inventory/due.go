@@ -190,7 +190,7 @@ func (h *Handler) lapse(r *reservationRow) (effect int64, err error) {
 		return 0, fmt.Errorf("reservation %q of tenant %q cannot lapse: %s", r.key.id, r.key.tenant, reason)
 	}
 	h.tellOfMove(from, r.from)
-	return h.effect(first)
+	return h.number(h.fold.movements[first:], nil)
 }
 
 const overdue = `

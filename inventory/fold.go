@@ -32,7 +32,7 @@ type stockRow struct {
 
 	elsewhere bool // the stored row has something that is not simply on hand
 	moved     bool // by an event of this batch
-	redefined bool // the policy is not the stored one any more
+	redefined bool // the policy or the threshold is not the stored one any more
 
 	last  Partition // that moved the row last; its ID is noPartition as long as only events of several rows did
 	moves int32     // how often last has changed in this batch
@@ -46,6 +46,7 @@ func (r *stockRow) exists() bool { return r.stock.Version > 0 }
 type skuRow struct {
 	key     skuKey
 	policy  Policy
+	low     Threshold
 	bundle  []Part // nil: it is none
 	stored  bool   // the row is in the database
 	bundled bool   // and there it is a bundle
@@ -69,14 +70,18 @@ type fold struct {
 	movements    []movement
 	deadlines    map[Partition]*deadlines // that may pass within the batch
 
-	bundles  bool                // there may be some among the SKUs
-	foreseen map[skuKey][]string // what they may be made of; see Hints
+	bundles    bool                // there may be some among the SKUs
+	foreseen   map[skuKey][]string // what they may be made of; see Hints
+	rejections []rejection
 
 	plan plan // of the event at hand
 }
 
-// movement is one row of the ledger, and the message about it.
+// movement is one row of the ledger, and the messages about it: its own, and one for everything that it crosses.
 type movement struct {
+	message int64 // id of its own; the others follow
+	crossed crossings
+
 	key    stockKey
 	after  Stock
 	delta  int64
@@ -99,7 +104,7 @@ func (f *fold) reset() {
 	clear(f.deadlines)
 	clear(f.foreseen)
 	f.bundles = false
-	f.movements = f.movements[:0]
+	f.movements, f.rejections = f.movements[:0], f.rejections[:0]
 }
 
 // sku returns the row of that SKU, and makes one up if there is none: not stored, and denying.
@@ -141,11 +146,17 @@ func notLoaded(k stockKey) error {
 // set if o moved a row that another partition moved before.
 func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err error) {
 	if o.Kind == Defined {
-		reason, err = f.define(o)
+		refuser, reason, err := f.define(o)
+		if reason != "" {
+			f.reject(o, reason, refuser)
+		}
 		return reason, nil, err
 	}
 	p := &f.plan
 	if p.of(f, &o); p.over() {
+		if p.err == nil {
+			f.reject(o, p.reason, p.refuser)
+		}
 		return p.reason, nil, p.err
 	}
 	alone := len(p.steps) == 1
@@ -162,13 +173,18 @@ func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err err
 	return "", movedFrom, nil
 }
 
+// reject notes that o was rejected, and for what, so that it can be told.
+func (f *fold) reject(o occurrence, reason string, r refusal) {
+	f.rejections = append(f.rejections, rejection{o: o, reason: reason, refusal: r})
+}
+
 // move does what was decided. An event on one row is expected to come from the partition of all of them; one on several
 // comes from where it may, and leaves the row's partition as it was.
 func (f *fold) move(o *occurrence, s *step, alone bool) (movedFrom *Partition) {
 	r := s.row
 	f.movements = append(f.movements, movement{
 		key: r.key, after: s.after, delta: s.after.OnHand - r.stock.OnHand, kind: o.Kind, id: o.id, source: o.source,
-		trace: o.trace,
+		trace: o.trace, crossed: crossed(r.stock, s.after),
 	})
 	if !r.exists() {
 		f.attach(r).needed = true
@@ -186,28 +202,32 @@ func (f *fold) move(o *occurrence, s *step, alone bool) (movedFrom *Partition) {
 	return movedFrom
 }
 
-// define sets what a SKU is, and the policy of all its rows, those included that this batch has just made or may still
-// make.
-func (f *fold) define(o occurrence) (reason string, err error) {
+// define sets what a SKU is, and the policy and the threshold of all its rows, those included that this batch has just
+// made or may still make.
+func (f *fold) define(o occurrence) (refuser refusal, reason string, err error) {
 	d := o.Definition
 	s, ok := f.skus[skuKey{o.tenant, d.SKU}]
 	if !ok {
-		return "", fmt.Errorf("sku %q: %w", d.SKU, errNotLoaded)
+		return refuser, "", fmt.Errorf("sku %q: %w", d.SKU, errNotLoaded)
 	}
 	if len(d.Bundle) > 0 && slices.ContainsFunc(s.rows, (*stockRow).exists) {
-		return hasStock, nil
+		return refuser, hasStock, nil
 	}
-	// A row that is not there has nothing on hand, which suits every policy.
+	// A row that is not there has nothing on hand, which suits every policy. Of several that object the first is named,
+	// by its location, in whatever order they have come here.
 	for _, r := range s.rows {
-		if reason := DecidePolicy(r.stock, d.Policy); reason != "" {
-			return reason, nil
+		if no := DecidePolicy(r.stock, d.Policy); no != "" && (reason == "" || r.key.location < refuser.location) {
+			refuser, reason = refusal{sku: d.SKU, location: r.key.location, stock: r.stock, found: true}, no
 		}
 	}
-	s.policy, s.bundle, s.definition = d.Policy, d.Bundle, d
+	if reason != "" {
+		return refuser, reason, nil
+	}
+	s.policy, s.low, s.bundle, s.definition = d.Policy, threshold(d.LowStock), d.Bundle, d
 	f.bundles = f.bundles || len(d.Bundle) > 0
 	for _, r := range s.rows {
-		r.redefined = r.redefined || r.stock.Policy != d.Policy
-		r.stock.Policy = d.Policy
+		r.redefined = r.redefined || r.stock.Policy != s.policy || r.stock.Low != s.low
+		r.stock.Policy, r.stock.Low = s.policy, s.low
 	}
-	return "", nil
+	return refuser, "", nil
 }

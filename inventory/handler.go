@@ -47,6 +47,7 @@ type Handler struct {
 	hints *Hints
 	moves int     // movements that the batch makes at most, but for lines that only the database knows
 	ids   []int64 // for outgoing messages
+	taken int     // of ids: these are used, or passed over
 	topic string  // of the first item: rows moved last from it need not repeat its name
 
 	counted bool // some item says when goods were counted
@@ -67,7 +68,7 @@ func NewHandler(cfg Config) *Handler {
 
 var (
 	errNotOurs = errors.New("event is not one of inventory's")
-	errFewIDs  = errors.New("fewer ids were drawn than movements made") // a bug
+	errFewIDs  = errors.New("fewer ids were drawn than messages made") // a bug
 )
 
 // Load implements inbox.BatchHandler. It locks every row that the items may change (see the package comment for the
@@ -85,13 +86,17 @@ func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
 			return nil
 		})
 	}
+	// A rejection is a message too, and at the end of a block, of which there is one in each 1,000 ids, take may pass over
+	// less than a movement's messages.
+	n := maxMessages*h.moves + len(items)
+	n += maxMessages*(n/1000) + maxMessages
 	switch {
 	case h.due.lock:
-		outbox.DrawCounted(q, h.moves, countDueLines, h.refArgs(), &h.ids)
+		outbox.DrawCounted(q, n, countDueLines, h.refArgs(), &h.ids)
 	case !h.refs.none():
-		outbox.DrawCounted(q, h.moves, countLines, h.refs.args, &h.ids)
-	case h.moves > 0:
-		outbox.Draw(q, h.moves, &h.ids)
+		outbox.DrawCounted(q, n, countLines, h.refs.args, &h.ids)
+	case len(items) > 0:
+		outbox.Draw(q, n, &h.ids)
 	}
 }
 
@@ -111,13 +116,13 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 				return err
 			}
 		}
-		first := len(h.fold.movements)
+		movements, rejections := len(h.fold.movements), len(h.fold.rejections)
 		if err := h.decide(item); err != nil {
 			h.learn(false)
 			return err
 		}
 		var err error
-		if item.Effect, err = h.effect(first); err != nil {
+		if item.Effect, err = h.number(h.fold.movements[movements:], h.fold.rejections[rejections:]); err != nil {
 			return err
 		}
 	}
@@ -131,16 +136,35 @@ func (h *Handler) Apply(q *pgx.Batch, fresh []*inbox.Item) error {
 	return nil
 }
 
-// effect is the id of the message of the first movement since there were so many, as insertMovements gives it; 0 if
-// there is none.
-func (h *Handler) effect(first int) (int64, error) {
-	switch n := len(h.fold.movements); {
-	case n > len(h.ids):
-		return 0, fmt.Errorf("%w: %d movements, %d ids", errFewIDs, n, len(h.ids))
-	case n == first:
-		return 0, nil
+// number gives the messages of one event their ids, and returns the first; 0 = there is none. An event has movements,
+// or is rejected, or neither.
+func (h *Handler) number(movements []movement, rejections []rejection) (first int64, err error) {
+	for i := range rejections {
+		if rejections[i].message, err = h.take(1); err != nil {
+			return 0, err
+		}
+		first = rejections[i].message
 	}
-	return h.ids[first], nil
+	for i := range movements {
+		m := &movements[i]
+		if m.message, err = h.take(1 + m.crossed.count()); err != nil {
+			return 0, err
+		}
+		first = cmp.Or(first, m.message)
+	}
+	return first, nil
+}
+
+// take returns the first of n ids that follow one another without a gap: what a movement crosses is found again by the
+// movement's own message. Where blocks of ids meet, some are passed over.
+func (h *Handler) take(n int) (first int64, err error) {
+	for ; h.taken+n <= len(h.ids); h.taken++ {
+		if first, last := h.ids[h.taken], h.ids[h.taken+n-1]; last-first == int64(n-1) {
+			h.taken += n
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %d", errFewIDs, len(h.ids))
 }
 
 func (h *Handler) decide(item *inbox.Item) error {

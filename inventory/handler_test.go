@@ -178,7 +178,7 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"update_skus":       {updateSKUs, "text[], text[], text[], bigint[], text[], text[], bigint[]"},
 		"update_stock_rows": {updateStock, row},
 		"update_all_stock":  {updateAllStock, row + more},
-		"redefine_stock":    {redefineStock, row + more + ", text[], bigint[]"},
+		"redefine_stock":    {redefineStock, row + more + ", text[], bigint[], bigint[]"},
 		"update_reservations": {
 			updateReservations, "tid[], text[], text[], text[], timestamptz[], text[], integer[], text[], text[], integer[], " +
 				"text[], text[], bigint[], integer[]",

@@ -12,7 +12,7 @@ import (
 func (h *Handler) collect(items []*inbox.Item) {
 	h.fold.reset()
 	h.refs.reset()
-	h.keys, h.defs, h.topic, h.moves = h.keys[:0], h.defs[:0], "", 0
+	h.keys, h.defs, h.topic, h.moves, h.taken = h.keys[:0], h.defs[:0], "", 0, 0
 	h.counted = false
 	h.foresee(items)
 	for _, item := range items {

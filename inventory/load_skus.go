@@ -13,11 +13,11 @@ with wanted as (
   from unnest($1::text[], $2::text[]) with ordinality as w (tenant, sku, ord)
   order by ord
 )
-select w.ord, s.backorder, s.backorder_limit, s.bundle,
+select w.ord, s.backorder, s.backorder_limit, s.low_stock, s.bundle,
        s.backorder is null and exists (select from skus e where e.tenant = w.tenant and e.sku = w.sku)
 from wanted w
 left join lateral (
-  select s.backorder, s.backorder_limit, s.bundle_skus || s.bundle_quantities::text[] as bundle from skus s
+  select s.backorder, s.backorder_limit, s.low_stock, s.bundle_skus || s.bundle_quantities::text[] as bundle from skus s
   where s.tenant = w.tenant and s.sku = w.sku
   for update`
 
@@ -39,14 +39,14 @@ func (h *Handler) lockSKUs(q *pgx.Batch, locks inbox.Locks) {
 	q.Queue(sql, tenants, skus).Query(func(rows pgx.Rows) error {
 		var ord int32
 		var backorder pgtype.DriverBytes
-		var limit *int64
+		var limit, low *int64
 		var bundle []string
 		var unlocked bool
-		_, err := pgx.ForEachRow(rows, []any{&ord, &backorder, &limit, &bundle, &unlocked}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&ord, &backorder, &limit, &low, &bundle, &unlocked}, func() error {
 			s := h.fold.skus[h.defs[ord-1]]
 			s.stored, s.blocked = backorder != nil, unlocked
 			if s.stored {
-				s.policy = storedPolicy(backorder, limit)
+				s.policy, s.low = storedPolicy(backorder, limit), threshold(low)
 			}
 			return h.takeBundle(s, bundle)
 		})

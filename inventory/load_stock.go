@@ -72,13 +72,15 @@ const (
 	readStock = `,
        coalesce(s.version, 0), coalesce(s.on_hand, 0), s.elsewhere, case when $5 then s.moved_at end,
        coalesce(s.backorder, u.backorder), coalesce(s.backorder_limit, u.backorder_limit),
+       coalesce(s.low_stock, u.low_stock),
        nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid, u.bundle,
        s.version is null and (
          (select true from stock e where e.tenant = w.tenant and e.sku = w.sku and e.location = w.location) is not null
          or u.backorder is null and (select true from skus e where e.tenant = w.tenant and e.sku = w.sku) is not null)
 from wanted w
 left join lateral (
-  select s.version, s.on_hand, s.moved_at, s.backorder, s.backorder_limit, s.last_topic, s.last_partition, s.ctid,
+  select s.version, s.on_hand, s.moved_at, s.backorder, s.backorder_limit, s.low_stock, s.last_topic,
+         s.last_partition, s.ctid,
          case when s.reserved <> 0 or s.damaged <> 0 or s.in_transit <> 0
          then array[s.reserved, s.damaged, s.in_transit] end as elsewhere
   from stock s
@@ -86,7 +88,7 @@ left join lateral (
   for update`
 	readPolicy = `) s on true
 left join lateral (
-  select u.backorder, u.backorder_limit, u.bundle_skus || u.bundle_quantities::text[] as bundle
+  select u.backorder, u.backorder_limit, u.low_stock, u.bundle_skus || u.bundle_quantities::text[] as bundle
   from skus u
   where s.version is null and w.definition is null and u.tenant = w.tenant and u.sku = w.sku
   for share`
@@ -163,6 +165,7 @@ type stockAnswer struct {
 	movedAt         *time.Time         // nil: there is no such row, or the batch has no use for it
 	backorder       pgtype.DriverBytes // nil: there is neither a row of stock nor of skus
 	limit           *int64
+	low             pgtype.Int8
 	lastTopic       *string // nil: the topic that was sent
 	lastPartition   int32
 	place           pgtype.TID
@@ -176,7 +179,7 @@ type stockAnswer struct {
 
 func (a *stockAnswer) columns() []any {
 	return []any{
-		&a.version, &a.onHand, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.lastTopic, &a.lastPartition,
+		&a.version, &a.onHand, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.low, &a.lastTopic, &a.lastPartition,
 		&a.place, &a.bundle, &a.unlocked,
 	}
 }
@@ -215,9 +218,9 @@ func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) error {
 	if r.stored || r.blocked {
 		return nil
 	}
-	// What the answer says of the policy and of parts is the row of skus, which is locked now.
+	// What the answer says of the policy, the threshold and parts is the row of skus, which is locked now.
 	s := h.fold.attach(r)
-	s.stored, s.policy = a.backorder != nil, r.stock.Policy
+	s.stored, s.policy, s.low = a.backorder != nil, r.stock.Policy, r.stock.Low
 	return h.takeBundle(s, a.bundle)
 }
 
@@ -225,7 +228,7 @@ func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) error {
 func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 	r.stored, r.blocked, r.place = a.version > 0, a.unlocked, a.place
 	r.elsewhere = len(a.elsewhere) > 0
-	r.stock = Stock{OnHand: a.onHand, Version: a.version}
+	r.stock = Stock{OnHand: a.onHand, Version: a.version, Low: Threshold{a.low.Valid, a.low.Int64}}
 	if a.movedAt != nil {
 		r.stock.MovedAt = *a.movedAt
 	}
@@ -260,7 +263,7 @@ func (h *Handler) found(k stockKey) *stockRow {
 	return h.fold.rows[k]
 }
 
-// settle gives the rows that are not there yet, of SKUs that the batch defines, the policy of their SKU.
+// settle gives the rows that are not there yet, of SKUs that the batch defines, what their SKU says.
 func (h *Handler) settle() {
 	if len(h.defs) == 0 {
 		return
@@ -271,7 +274,7 @@ func (h *Handler) settle() {
 			continue
 		}
 		h.fold.attach(r)
-		r.stock.Policy = s.policy
+		r.stock.Policy, r.stock.Low = s.policy, s.low
 		r.blocked = r.blocked || s.blocked
 	}
 }

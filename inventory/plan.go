@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -16,12 +17,13 @@ type step struct {
 // refused. What a reservation or transfer says of the event's lines is read here; what becomes of it is noted here too.
 // Nothing is changed before all of it is decided.
 type plan struct {
-	f      *fold
-	o      *occurrence
-	at     time.Time
-	steps  []step // each row once
-	reason string // the first refusal
-	err    error  // an event needs a row that was not loaded
+	f       *fold
+	o       *occurrence
+	at      time.Time
+	steps   []step  // each row once
+	reason  string  // the first refusal
+	refuser refusal // the line that it is for, if it is for one
+	err     error   // an event needs a row that was not loaded
 
 	arrival int      // the latest step at the location where goods go to; -1 = none
 	vast    []uint64 // of each line of parts, Move.Vast; nil: of none
@@ -97,6 +99,7 @@ func (p *plan) add(sku, location string, m Move) {
 		return
 	}
 	if row.isBundle() {
+		p.refuser = row.refuses(m.Quantity, m.IfVersion)
 		p.refuse(isBundle)
 		if m.IfVersion != AnyVersion && m.IfVersion != 0 {
 			p.refuse(versionMismatch)
@@ -110,7 +113,13 @@ func (p *plan) add(sku, location string, m Move) {
 
 func (p *plan) decide(i int) {
 	s := &p.steps[i]
-	s.after, p.reason = Decide(s.row.stock, s.move)
+	if s.after, p.reason = Decide(s.row.stock, s.move); p.reason != "" {
+		quantity := s.move.Quantity
+		if s.move.Vast > 0 {
+			quantity = math.MaxInt64 // so much, and more
+		}
+		p.refuser = s.row.refuses(quantity, s.move.IfVersion)
+	}
 }
 
 // arrive plans what a line, of lines in the order of their SKUs, brings to another location. Lines of one SKU from
@@ -124,14 +133,29 @@ func (p *plan) arrive(act Act, l Line) {
 		p.add(l.SKU, p.o.To, Move{Act: act, Quantity: l.Quantity, IfVersion: AnyVersion})
 		return
 	}
-	all := &p.steps[p.arrival].move.Quantity
-	sum, fits := add(*all, l.Quantity)
+	s := &p.steps[p.arrival]
+	sum, fits := add(s.move.Quantity, l.Quantity)
 	if !fits {
 		p.refuse(overflow)
+	} else {
+		s.move.Quantity = sum
+		p.decide(p.arrival)
+	}
+	if p.over() {
+		p.refuser = s.row.refuses(l.Quantity, AnyVersion) // of this line, whatever came before
+	}
+}
+
+// refuseLine notes that the event is refused for l, whose row was looked at.
+func (p *plan) refuseLine(reason string, l Line) {
+	key := stockKey{p.o.tenant, l.SKU, l.Location}
+	row, ok := p.f.rows[key]
+	if !ok {
+		p.fail(notLoaded(key))
 		return
 	}
-	*all = sum
-	p.decide(p.arrival)
+	p.refuser = row.refuses(l.Quantity, l.IfVersion)
+	p.refuse(reason)
 }
 
 // sort brings the steps into the order of their rows.

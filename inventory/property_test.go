@@ -168,11 +168,12 @@ func compareWithModel(ctx context.Context, t rapid.TB, conn *pgx.Conn, tenant st
 	}
 }
 
-// storedMessages reads the outbox in the order of its ids, as movements.
+// storedMessages reads those messages of the outbox that are about movements, in the order of its ids.
 func storedMessages(ctx context.Context, conn *pgx.Conn, tenant string) ([]modelMovement, error) {
 	rows, err := conn.Query(ctx, `
 select payload, key, event_id, headers from outbox
-where convert_from(payload, 'UTF8')::jsonb ->> 'tenant' = $1 and topic = 'inventory.changes'
+where convert_from(payload, 'UTF8')::jsonb @> jsonb_build_object('tenant', $1::text, 'kind', 'stock.changed')
+  and topic = 'inventory.changes'
 order by id`, tenant)
 	if err != nil {
 		return nil, err

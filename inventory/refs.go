@@ -241,9 +241,10 @@ update transfers set state = $3, received = $4, updated_at = now() where tenant 
 )
 
 // countLines counts the lines of the reservations and transfers that a batch names, each of which at most one event
-// moves that does not name them itself. They are locked by then. Its arguments are refs.args, from $2 on.
+// moves that does not name them itself: as many times as such a movement has messages, and once more for the ends of
+// blocks (Handler.take). They are locked by then. Its arguments are refs.args, from $2 on.
 const countLines = `
-  (select coalesce(sum(cardinality(r.skus)), 0)
+  5 * ((select coalesce(sum(cardinality(r.skus)), 0)
    from unnest($2::text[], $3::text[]) as d (tenant, id)
    cross join lateral (
      select r.skus from reservations r where r.tenant = d.tenant and r.reservation = d.id offset 0
@@ -252,11 +253,11 @@ const countLines = `
      from unnest($4::text[], $5::text[]) as d (tenant, id)
      cross join lateral (
        select t.skus from transfers t where t.tenant = d.tenant and t.transfer = d.id offset 0
-     ) t)`
+     ) t))`
 
 // countDueLines counts those of the reservations that are due as well. The arguments are refArgs, from $2 on.
 var countDueLines = countLines + `
-  + (select coalesce(sum(cardinality(d.skus)), 0) from (` + dueRows(6) + `) d where ` + listed(6) + `)`
+  + 5 * (select coalesce(sum(cardinality(d.skus)), 0) from (` + dueRows(6) + `) d where ` + listed(6) + `)`
 
 // refArgs are the arguments that name reservations and transfers, and what is due if that is to be locked.
 func (h *Handler) refArgs() []any {

@@ -64,7 +64,6 @@ func (p *plan) reserve() {
 	case p.over():
 		return
 	case r.state == stateOpen && !p.versionsHold(lines...):
-		p.refuse(versionMismatch)
 		return
 	case r.state == stateOpen && len(lines) > 0 && (p.vast != nil || !sameLines(r.lines, lines)):
 		p.refuse(reservationConflict)
@@ -89,7 +88,7 @@ func (r *reservationRow) needStored(p *plan) {
 	}
 }
 
-// versionsHold says whether rows that are not moved have the versions that lines ask for.
+// versionsHold says whether rows that are not moved have the versions that lines ask for; if not, the event is refused.
 func (p *plan) versionsHold(lines ...Line) bool {
 	for _, l := range lines {
 		if l.IfVersion == AnyVersion {
@@ -98,9 +97,10 @@ func (p *plan) versionsHold(lines ...Line) bool {
 		row, ok := p.f.rows[stockKey{p.o.tenant, l.SKU, l.Location}]
 		if !ok {
 			p.fail(errNotLoaded)
-			return true
+			return false
 		}
 		if row.stock.Version != l.IfVersion {
+			p.refuseLine(versionMismatch, l)
 			return false
 		}
 	}
@@ -144,14 +144,16 @@ func (p *plan) settle() {
 	next.lines, next.changed = slices.Clone(r.lines), true
 	for _, l := range lines {
 		if !p.versionsHold(l) {
-			p.refuse(versionMismatch)
+			return
 		}
-		if !p.over() && p.isBundle(l) {
-			p.refuse(isBundle)
+		if p.isBundle(l) {
+			p.refuseLine(isBundle, l)
+			return
 		}
 		open, ok := find(next.lines, l)
-		if !p.over() && (!ok || open.Quantity < l.Quantity) {
-			p.refuse(exceedsReservation)
+		if !ok || open.Quantity < l.Quantity {
+			p.refuseLine(exceedsReservation, l)
+			return
 		}
 		if p.line(acts[o.Kind], l); p.over() {
 			return

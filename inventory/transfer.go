@@ -87,6 +87,8 @@ func (p *plan) receive() {
 	for _, l := range o.Lines {
 		i, ok := slices.BinarySearch(t.skus, l.SKU)
 		if !ok {
+			// Its row is not locked, so what is there cannot be told.
+			p.refuser = refusal{sku: l.SKU, location: t.to, quantity: l.Quantity, ifVersion: AnyVersion, asked: true}
 			p.refuse(notInTransfer)
 			return
 		}

@@ -17,7 +17,8 @@ func (h *Handler) write(q *pgx.Batch) {
 	redefineStockRows(q, redefined)
 	h.writeReservations(q)
 	h.writeTransfers(q)
-	insertMovements(q, h.fold.movements, h.ids)
+	insertMovements(q, h.fold.movements)
+	h.writeMessages(q)
 }
 
 // changedRows sorts out what is to be written of stock.

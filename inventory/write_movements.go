@@ -16,27 +16,27 @@ select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bi
        nullif(unnest($12::bigint[]), 0), nullif(unnest($13::bigint[]), 0), nullif(unnest($14::bigint[]), 0)`
 )
 
-// insertMovements gives the movements the ids that were drawn for messages, in the order in which they happened; there
-// must be at least as many. What is the same for all movements of a batch, because its events belong to no traces and
+// insertMovements writes the movements. What is the same for all movements of a batch, because its events belong to no
+// traces and
 // its rows have nothing but stock on hand, is not sent.
-func insertMovements(q *pgx.Batch, ms []movement, ids []int64) {
+func insertMovements(q *pgx.Batch, ms []movement) {
 	if len(ms) == 0 {
 		return
 	}
 	n := len(ms)
 	tenants, skus, locations := make([]string, n), make([]string, n), make([]string, n)
-	versions, deltas, onHand := make([]int64, n), make([]int64, n), make([]int64, n)
+	versions, deltas, onHand, ids := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	kinds, events, sources := make([]string, n), make([]string, n), make([]string, n)
 	traced, full := false, false
 	for i := range ms {
 		m := &ms[i]
 		tenants[i], skus[i], locations[i] = m.key.tenant, m.key.sku, m.key.location
-		versions[i], deltas[i], onHand[i] = m.after.Version, m.delta, m.after.OnHand
+		versions[i], deltas[i], onHand[i], ids[i] = m.after.Version, m.delta, m.after.OnHand, m.message
 		kinds[i], events[i], sources[i] = m.kind.String(), m.id, m.source
 		traced = traced || m.trace != ""
 		full = full || m.after.elsewhere()
 	}
-	args := []any{tenants, skus, locations, versions, deltas, onHand, kinds, events, sources, ids[:n]}
+	args := []any{tenants, skus, locations, versions, deltas, onHand, kinds, events, sources, ids}
 	switch {
 	case full:
 		more := elsewhereColumns(n, func(i int) *Stock { return &ms[i].after })

@@ -9,13 +9,14 @@ import (
 
 const insertStock = `
 insert into stock (tenant, sku, location, on_hand, version, last_topic, last_partition, partition_moves, moved_at,
-                   reserved, damaged, in_transit, backorder, backorder_limit)
+                   reserved, damaged, in_transit, backorder, backorder_limit, low_stock)
 select tenant, sku, location, on_hand, version, topic, partition, moves, moved_at, reserved, damaged, in_transit,
-       backorder, backorder_limit
+       backorder, backorder_limit, low_stock
 from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::integer[], $8::integer[],
-            $9::timestamptz[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[])
+            $9::timestamptz[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[],
+            $15::bigint[])
   as n (tenant, sku, location, on_hand, version, topic, partition, moves, moved_at, reserved, damaged, in_transit,
-        backorder, backorder_limit)`
+        backorder, backorder_limit, low_stock)`
 
 // A row that is stored is locked since Load, so it is still where it was found: its place spares another look into the
 // index. If that were ever wrong the update would be lost, and not for long: the next movement of the row would get a
@@ -44,8 +45,10 @@ where s.ctid = n.place`
 
 	// What is on hand and the policy change in one statement, or the CHECK could see the one without the other.
 	redefineStock = setState + setElsewhere + `,
-    backorder = n.backorder, backorder_limit = n.backorder_limit` + fromState + fromElsewhere + `,
-         unnest($11::text[]) as backorder, unnest($12::bigint[]) as backorder_limit` + atPlace
+    backorder = n.backorder, backorder_limit = n.backorder_limit, low_stock = n.low_stock` +
+		fromState + fromElsewhere + `,
+         unnest($11::text[]) as backorder, unnest($12::bigint[]) as backorder_limit,
+         unnest($13::bigint[]) as low_stock` + atPlace
 )
 
 func insertStockRows(q *pgx.Batch, rows []*stockRow) {
@@ -116,10 +119,18 @@ func beside(rows []*stockRow) []any {
 	return elsewhereColumns(len(rows), func(i int) *Stock { return &rows[i].stock })
 }
 
+// policyColumns are the arguments that say what rows have of their SKU.
 func policyColumns(rows []*stockRow) []any {
 	backorders, limits := make([]string, len(rows)), make([]*int64, len(rows))
+	var thresholds []*int64 // none: an array that is shorter than the others goes on with nulls
 	for i, r := range rows {
 		backorders[i], limits[i] = r.stock.Policy.Backorder.String(), r.stock.Policy.limitColumn()
+		if r.stock.Low.Set {
+			if thresholds == nil {
+				thresholds = make([]*int64, len(rows))
+			}
+			thresholds[i] = r.stock.Low.column()
+		}
 	}
-	return []any{backorders, limits}
+	return []any{backorders, limits, thresholds}
 }

@@ -71,7 +71,7 @@ create table inbox (
     -- High 8 bits: algorithm version; low 56 bits: hash of what the event asks for.
     fingerprint bigint not null,
     "offset"    bigint not null,
-    message_id  bigint, -- of the event's first movement; its others have higher ones. Null: it has none
+    message_id  bigint, -- of the event's first movement, or of its rejection; its others follow. Null: it has none
     partition   integer not null,
     incarnation integer not null,
     outcome     inbox_outcome not null,
@@ -171,6 +171,7 @@ create table stock (
     -- The policy of skus, copied here because the CHECK needs it.
     backorder        text not null,
     backorder_limit  bigint,
+    low_stock        bigint, -- the threshold of skus, copied here because every movement is held against it
     -- The partition that changed this row last: all events of a SKU should share one. -1 = none yet: events of several
     -- lines come from where they may.
     last_topic       text collate "C" not null,
@@ -259,15 +260,18 @@ create table movements (
 create table movements_archive (like movements including constraints including indexes);
 
 -- Messages that are not about a movement. A partition takes 10,000,000 ids, then the next one does, in a circle of three:
--- one whose messages have all left is truncated, which nobody has to wait for. Null payload = a tombstone.
+-- one whose messages have all left is truncated, which nobody has to wait for. Null payload = a tombstone. With a type
+-- it is one of the installation's own: a CloudEvent in JSON, for its topic. What all of these have in common is not kept.
 create table outbox_messages (
     id       bigint not null,
     slot     smallint not null,
-    topic    text not null,
+    topic    text,
     key      bytea,
     event_id text collate "C" not null,
     payload  bytea,
-    headers  bytea[] not null default '{}'
+    headers  bytea[] not null default '{}',
+    type     text,
+    constraint outbox_messages_type check ((topic is null) = (type is not null))
 ) partition by list (slot);
 create table outbox_messages_0 partition of outbox_messages (primary key (id)) for values in (0);
 create table outbox_messages_1 partition of outbox_messages (primary key (id)) for values in (1);
@@ -335,21 +339,23 @@ select m.id, coalesce(m.topic, (select outbox_topic from installation), 'invento
          || ',"event_id":' || to_json(m.event_id)::text
          || case when m.event_source <> '' then ',"source":' || to_json(m.event_source)::text else '' end
          || ',"event_kind":' || to_json(m.kind)::text || '}', 'UTF8')) as payload,
-       coalesce(m.headers, '{content-type,application/json,ce_specversion,1.0,ce_type,stock.changed}'::bytea[]
-         || array['ce_source', (select convert_to('urn:uuid:' || id, 'UTF8') from installation),
+       case when m.type is not null then '{content-type,application/json,ce_specversion,1.0,ce_type}'::bytea[]
+         || array[convert_to(m.type, 'UTF8'),
+                  'ce_source', (select convert_to('urn:uuid:' || id, 'UTF8') from installation),
                   'ce_id', m.id::text::bytea]
-         || case when m.traceparent <> '' then array['traceparent', m.traceparent::bytea] end) as headers
+         || case when m.traceparent <> '' then array['traceparent', m.traceparent::bytea] end || m.headers
+         else m.headers end as headers
 from (
   select message_id as id, null::text as topic, null::bytea as key, event_id, null::bytea as payload,
-         null::bytea[] as headers, tenant, sku, location, version, delta, on_hand, reserved, damaged, in_transit, kind,
-         event_source, traceparent
+         null::bytea[] as headers, 'stock.changed' as type, tenant, sku, location, version, delta, on_hand, reserved,
+         damaged, in_transit, kind, event_source, traceparent
   from movements
   union all
-  select message_id, null, null, event_id, null, null, tenant, sku, location, version, delta, on_hand, reserved,
-         damaged, in_transit, kind, event_source, traceparent
+  select message_id, null, null, event_id, null, null, 'stock.changed', tenant, sku, location, version, delta, on_hand,
+         reserved, damaged, in_transit, kind, event_source, traceparent
   from movements_archive
   union all
-  select id, topic, key, event_id, payload, headers, null::text collate "C", null::text collate "C",
+  select id, topic, key, event_id, payload, headers, type, null::text collate "C", null::text collate "C",
          null::text collate "C", null::bigint, null::bigint, null::bigint, null::bigint, null::bigint, null::bigint,
          null::text, null::text collate "C", null::text
   from outbox_messages

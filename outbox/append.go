@@ -93,9 +93,9 @@ const (
 func slotOf(id int64) int16 { return int16(id / slotWidth % slots) }
 
 const insertMessages = `
-insert into outbox_messages (id, slot, topic, key, event_id, payload, headers)
-select unnest($1::bigint[]), unnest($2::smallint[]), unnest($3::text[]), unnest($4::bytea[]), unnest($5::text[]),
-       unnest($6::bytea[]), unnest($7::text[])::bytea[]`
+insert into outbox_messages (id, slot, topic, key, event_id, payload, headers, type)
+select unnest($1::bigint[]), unnest($2::smallint[]), nullif(unnest($3::text[]), ''), unnest($4::bytea[]),
+       unnest($5::text[]), unnest($6::bytea[]), unnest($7::text[])::bytea[], nullif(unnest($8::text[]), '')`
 
 // Queue queues the insert of ms onto q, each with the id of the same index; there must be at least as many ids, drawn
 // by the same transaction. It does not check the messages.
@@ -105,20 +105,23 @@ func Queue(q *pgx.Batch, ids []int64, ms []Message) {
 	}
 	n := len(ms)
 	keys, payloads := make([][]byte, n), make([][]byte, n)
-	topics, events, headers := make([]string, n), make([]string, n), make([]string, n)
+	topics, events, headers, types := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	slots := make([]int16, n)
 	for i := range ms {
 		m := &ms[i]
 		slots[i] = slotOf(ids[i])
 		topics[i], keys[i], events[i], payloads[i] = m.Topic, m.Key, m.EventID, m.Payload
-		headers[i] = headersLiteral(m.allHeaders())
+		headers[i], types[i] = headersLiteral(m.allHeaders()), m.Type
 	}
-	q.Queue(insertMessages, ids[:n], slots, topics, keys, events, payloads, headers)
+	q.Queue(insertMessages, ids[:n], slots, topics, keys, events, payloads, headers, types)
 }
 
 // headersLiteral is hs as Postgres reads a bytea[]: keys and values in turn. Arrays of arrays cannot be unnested row by
 // row, so an array travels as text.
 func headersLiteral(hs []Header) string {
+	if len(hs) == 0 {
+		return "{}"
+	}
 	var b strings.Builder
 	b.WriteByte('{')
 	for i, h := range hs {

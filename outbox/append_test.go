@@ -40,6 +40,29 @@ func TestACloudEventLeavesWithItsAttributesAsHeaders(t *testing.T) {
 	}
 }
 
+// Its id is not known before it is drawn, and its source and topic are nothing that who appends it has to know.
+func TestAMessageOfTheInstallationLeavesAsACloudEventOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newScene(t)
+	if _, err := w.pool.Exec(t.Context(), `
+insert into installation (id, system_identifier, database, cluster_id, consumer_group, outbox_topic)
+values ($1, 0, '', '', '', $2)`, w.install, w.position); err != nil {
+		t.Fatal(err)
+	}
+	w.start(w.config())
+	ids := w.append(Message{
+		Type: "stock.lów", Key: []byte("k"), Payload: []byte(`{"x":1}`), Headers: []Header{{"traceparent", []byte("00-1")}},
+	})
+	w.waitFor(w.position, `{"x":1}`)
+	want := map[string]string{
+		"content-type": "application/json", "ce_specversion": "1.0", "ce_id": strconv.FormatInt(ids[0], 10),
+		"ce_source": "urn:uuid:" + w.install.String(), "ce_type": "stock.lów", "traceparent": "00-1",
+	}
+	if got := w.heard(w.position)[0]; got.key != "k" || !maps.Equal(got.headers, want) {
+		t.Errorf("key %q, headers %q, want %q", got.key, got.headers, want)
+	}
+}
+
 func TestATombstoneLeavesAsOneAndAnEmptyPayloadDoesNot(t *testing.T) {
 	t.Parallel()
 	w := newScene(t)
@@ -92,6 +115,9 @@ func TestAMessageThatCannotBeOneIsRefusedAndTheTransactionGoesOn(t *testing.T) {
 		"no CloudEvents id":      {event(CloudEvent{Source: "/s", Type: "t"}), "without id"},
 		"no CloudEvents source":  {event(CloudEvent{ID: "1", Type: "t"}), "without source"},
 		"no CloudEvents type":    {event(CloudEvent{ID: "1", Source: "/s"}), "without type"},
+		"a topic of its own":     {Message{Topic: "t", Type: "x"}, "from the installation"},
+		"its own attributes":     {Message{Type: "x", Event: &CloudEvent{ID: "1"}}, "from the installation"},
+		"a type with a NUL":      {Message{Type: "a\x00b"}, "type"},
 		"a bad extension": {
 			event(CloudEvent{ID: "1", Source: "/s", Type: "t", Extensions: []Extension{{"Bad_Name", "x"}}}), "Bad_Name",
 		},

@@ -39,8 +39,7 @@ func (s *session) endLast(ctx context.Context, found row) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.TransactionTimeout)
 	defer cancel()
 	// Mostly nothing is open, and nobody has to be fenced to see that.
-	l, kafka, err := s.leftOpen(ctx, client, found)
-	if err != nil || l.nowhere() {
+	if l, _, err := s.leftOpen(ctx, client, found); err != nil || l.nowhere() {
 		return err
 	}
 	c := &coordinator{client, s.cfg.id(), s.cfg.TransactionTimeout}
@@ -54,7 +53,8 @@ func (s *session) endLast(ctx context.Context, found row) error {
 			return err
 		}
 		// What was only under way has ended now.
-		if l, kafka, err = s.leftOpen(ctx, client, found); err != nil || l.nowhere() {
+		l, kafka, err := s.leftOpen(ctx, client, found)
+		if err != nil || l.nowhere() {
 			return err
 		}
 		commit, known := outcome(state, found, kafka)

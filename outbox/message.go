@@ -31,6 +31,9 @@ type Message struct {
 	// Event, if set, makes the message a CloudEvent in the binary form: Payload is its data, and headers carry its
 	// attributes.
 	Event *CloudEvent
+	// Type, in place of Topic and Event, makes the message one of the installation's own: a CloudEvent of that type in
+	// JSON, from the installation, whose id is the message's, for the topic that the installation's messages leave to.
+	Type string
 }
 
 // Header is one header of a message.
@@ -56,7 +59,7 @@ type Extension struct{ Name, Value string }
 
 // Check says what is wrong with m; the error is an ErrMessage.
 func (m *Message) Check() error {
-	if err := checkTopic(m.Topic); err != nil {
+	if err := m.checkAddress(); err != nil {
 		return err
 	}
 	if err := m.Event.check(); err != nil {
@@ -76,6 +79,20 @@ func (m *Message) Check() error {
 	if size > MaxMessageBytes {
 		return fmt.Errorf("%w: key, payload and headers are %d bytes, at most %d: put what is large elsewhere and send "+
 			"a reference", ErrMessage, size, MaxMessageBytes)
+	}
+	return nil
+}
+
+// checkAddress says whether it is known where m goes, and as what.
+func (m *Message) checkAddress() error {
+	switch {
+	case m.Type == "":
+		return checkTopic(m.Topic)
+	case m.Topic != "" || m.Event != nil:
+		return fmt.Errorf("%w: a message of type %q has its topic and its attributes from the installation", ErrMessage,
+			m.Type)
+	case !utf8.ValidString(m.Type) || strings.ContainsRune(m.Type, 0):
+		return fmt.Errorf("%w: the type %q is not text that Postgres takes", ErrMessage, m.Type)
 	}
 	return nil
 }

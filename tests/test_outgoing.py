@@ -41,6 +41,16 @@ def test_a_right_topic_has_no_differences():
     assert outgoing(*world()) == []
 
 
+@pytest.mark.parametrize("version, differences", [(1, 1), (2, 0), (3, 1)])
+def test_what_is_told_beside_movements_stands_behind_its_version(version, differences):
+    log, tables = world()
+    told = {"kind": "stock.low", "sku": "B", "location": "main", "version": version}
+    message = Message(9000, TOPIC, b"B", "b2", json.dumps(told).encode())
+    tables.outbox.append(message)
+    log[(TOPIC, 1)].append(Record(TOPIC, 1, 90, message.key, message.payload, (("ce_id", b"9000"),)))
+    assert len(outgoing(log, tables)) == differences
+
+
 def test_movements_of_another_client_are_not_told():
     log, tables = world()
     tables.movements.append(Movement("", "A", "main", 3, 1, 7, "x", "them", "stock.adjusted"))

@@ -58,16 +58,24 @@ def world() -> tuple[Log, Tables]:
         dead_letters=[DeadLetter(TOPIC, 0, 1, 4, "not_json", b"k", b"not json", [b"h", None]),
                       DeadLetter(TOPIC, 0, 1, 6, "id_conflict", b"k", conflict.value, [b"h", None])],
     )
-    tables.outbox = messages(tables.movements)
+    tables.outbox = messages(tables.movements, tables.inbox)
     return log, tables
 
 
-def messages(movements: list[Movement]) -> list[Message]:
-    """One for each movement, as the service writes them."""
-    return [Message(number, "out", row.sku.encode(), row.event_id, json.dumps({
-                "sku": row.sku, "location": row.location, "version": row.version, "delta": row.delta,
-                "on_hand": row.on_hand, "event_kind": row.kind}).encode())
-            for number, row in enumerate(movements)]
+def messages(movements: list[Movement], inbox: list[Remembered]) -> list[Message]:
+    """Those of each movement and each rejection, as the service writes them."""
+    told = []
+    for row in movements:
+        said = {"sku": row.sku, "location": row.location, "version": row.version, "on_hand": row.on_hand}
+        told.append((row, {**said, "delta": row.delta, "event_kind": row.kind}))
+        if row.on_hand <= 0 < row.on_hand - row.delta:
+            told.append((row, {**said, "kind": "stock.depleted"}))
+        if row.on_hand - row.delta <= 0 < row.on_hand and row.version > 1:
+            told.append((row, {**said, "kind": "stock.restored"}))
+    told += [(row, {"kind": "stock.rejected", "source": row.source, "reason": row.reason})
+             for row in inbox if row.outcome == "rejected"]
+    return [Message(number, "out", b"k", row.event_id, json.dumps(payload).encode())
+            for number, (row, payload) in enumerate(told)]
 
 
 def test_right_tables_have_no_differences():
@@ -137,6 +145,10 @@ CORRUPTIONS = {
     "a dead letter of nobody": repeat("dead_letters", 0, offset=50),
     "a lost message": remove("outbox", 0),
     "a doubled message": repeat("outbox", 0, id=99),
+    "nobody is told that the last was sold": remove("outbox", 5),
+    "an event that nobody is told of": remove("outbox", 6),
+    "a rejection twice": repeat("outbox", 6, id=99),
+    "a rejection for another reason": change("outbox", 6, payload=b'{"kind":"stock.rejected","reason":"overflow"}'),
     "messages out of order": together(change("outbox", 0, id=2), change("outbox", 2, id=0)),
 }
 
@@ -147,7 +159,7 @@ def test_a_corrupted_table_is_found(corrupt):
     sent = list(tables.outbox)
     corrupt(tables)
     if tables.outbox == sent:  # else the messages alone would give it away
-        tables.outbox = messages(tables.movements)
+        tables.outbox = messages(tables.movements, tables.inbox)
     assert recount(log, tables)
 
 
@@ -163,7 +175,7 @@ def test_order_between_partitions_is_taken_from_the_ledger():
         offsets=[Position(TOPIC, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, "m", None),
                  Position(TOPIC, 1, 1, 0, 2, 1, 1, 0, 0, 0, 0, 0, "m", None)],
         inbox=inbox, movements=movements, stock=[Stock("", "A", "main", 0, 0, 2, "deny", None)],
-        outbox=messages(movements))
+        outbox=messages(movements, inbox))
     assert recount(log, tables) == []
 
 

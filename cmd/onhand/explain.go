@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"onhand/internal/cliout"
 	"onhand/internal/explain"
@@ -32,6 +33,26 @@ func movementsTable(t *cliout.Grid, ms []explain.Movement) {
 		}
 		t.Row(m.SKU, m.Location, m.Version, signed(m.Delta), m.OnHand, m.Reserved, m.Kind,
 			instantOrDash(&m.RecordedAt), orNull(m.MessageID), state)
+	}
+}
+
+// toldTable shows the other messages, and says so where there may have been some that are not kept any more.
+func toldTable(t *cliout.Grid, e *explain.Event) {
+	if len(e.Told) == 0 {
+		left := func(m explain.Movement) bool { return m.Message != nil && m.Message.State == explain.Published }
+		if slices.ContainsFunc(e.Movements, left) {
+			t.Text("What its movements crossed, if anything, has left, and is not kept here.")
+		}
+		return
+	}
+	t.Row()
+	t.Row("TOLD", "MESSAGE", "WHERE IT IS", "WHAT IT SAYS")
+	for _, m := range e.Told {
+		says := string(m.Payload)
+		if m.Payload == nil {
+			says = "not kept here: it is in the topic"
+		}
+		t.Row(m.Kind, m.MessageID, messageWord(m.Message), says)
 	}
 }
 

@@ -27,7 +27,8 @@ type explainEventCmd struct {
 func (explainEventCmd) Help() string {
 	return `An event that was decided is found by its key, and its movements by the ids of their messages: in the ledger
 and in its archive, as long as that is there. Published means that Kafka has the message, unless an operator has dropped
-it or passed it over.
+it or passed it over. The answer to a rejected event, and what a movement crossed, is shown as long as it is kept here:
+until it has left, and some time longer.
 
 An event that was never decided may be parked. Dead letters are kept by where they stood, so their values are read, the
 newest first, as far as --letters goes; "perhaps" is one that is broken before its id, and has it somewhere. If nothing
@@ -105,6 +106,7 @@ func (c *explainEventCmd) Run(ctx context.Context, con *console) error {
 func (e *explainedEvent) lists() *explainedEvent {
 	for i := range e.Events {
 		e.Events[i].Movements = append([]explain.Movement{}, e.Events[i].Movements...)
+		e.Events[i].Told = append([]explain.Told{}, e.Events[i].Told...)
 	}
 	e.Events = append([]explain.Event{}, e.Events...)
 	e.Unknown = append([]string{}, e.Unknown...)
@@ -155,7 +157,7 @@ func eventTable(t *cliout.Grid, e *explain.Event) {
 		t.Row("outcome", e.Outcome)
 	}
 	switch {
-	case e.MessageID == nil:
+	case e.MessageID == nil || e.Reason != "":
 		t.Row("movements", "none")
 	case len(e.Movements) == 0:
 		t.Row("movements", fmt.Sprintf("gone from the archive; the first was message %d", *e.MessageID))
@@ -163,6 +165,7 @@ func eventTable(t *cliout.Grid, e *explain.Event) {
 		t.Row("movements", len(e.Movements))
 		movementsTable(t, e.Movements)
 	}
+	toldTable(t, e)
 }
 
 func tenantWord(tenant string) string {

@@ -28,7 +28,7 @@ func TestAnEventIsFollowedFromItsRecordToItsMessage(t *testing.T) {
 	start(t, append(serviceArgs(t, url, topic), "--outbox-topic", changes)...)
 	testenv.Eventually(t, waitingTime, "all records are read, and all messages have left", func() bool {
 		return query[bool](t, pool, `select coalesce(sum(next), 0) = 7
-		  and (select done >= (select max(message_id) from movements) from outbox_relay) from offsets`)
+		  and (select done >= (select max(id) from outbox) from outbox_relay) from offsets`)
 	})
 	event := func(args ...string) ended {
 		return command(t, append([]string{"explain", "event", "--database-url", url, "--brokers", testenv.Brokers(t)[0]},
@@ -49,7 +49,17 @@ func TestAnEventIsFollowedFromItsRecordToItsMessage(t *testing.T) {
 	}
 	event("e-1", "--source", "north").
 		expect(t, exitDone, topic+"/0 offset 0", "applied", "+5", "stock.received", "published")
-	event("e-2").expect(t, exitDone, "rejected: insufficient_stock", "movements  none")
+	event("e-2").expect(t, exitDone, "rejected: insufficient_stock", "movements       none", "stock.rejected", "published",
+		`"quantity":9,"on_hand":5,"reserved":0,"available":5,"version":1,"event_id":"e-2"`)
+	told := decoded[explainedEvent](t, event("e-4", "-o", "json").expect(t, exitDone)).Events[0].Told
+	if len(told) != 1 || told[0].Kind != "stock.depleted" || told[0].MessageID == 0 ||
+		told[0].Message.State != "published" ||
+		decoded[map[string]any](t, ended{stdout: string(told[0].Payload)})["available"] != float64(-4) {
+		t.Errorf("e-4 has told %+v", told)
+	}
+	execute(t, pool, `truncate outbox_messages`)
+	event("e-2").expect(t, exitDone, "stock.rejected", "published", "not kept here: it is in the topic")
+	event("e-4").expect(t, exitDone, "What its movements crossed, if anything, has left")
 	event("d-1").expect(t, exitDone, "applied", "movements  none")
 	parked := event("e-3").expect(t, exitDone, "PARKED", "unknown_kind", "yes")
 	if strings.Contains(parked.stdout, "outcome") {

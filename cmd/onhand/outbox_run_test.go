@@ -46,7 +46,7 @@ func (p *publishing) awaitPublished() {
 	p.t.Helper()
 	testenv.Eventually(p.t, waitingTime, "all messages have left", func() bool {
 		return query[bool](p.t, p.pool, `
-select done >= (select coalesce(max(message_id), 0) from movements) and done = intent from outbox_relay`)
+select done >= (select coalesce(max(id), 0) from outbox) and done = intent from outbox_relay`)
 	})
 }
 

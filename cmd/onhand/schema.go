@@ -14,7 +14,7 @@ type schemaCmd struct {
 }
 
 func (schemaCmd) Help() string {
-	return `Prints the JSON Schema (draft 2020-12) of one kind of the events that onhand reads, or of stock.changed, which
+	return `Prints the JSON Schema (draft 2020-12) of one kind of the events that onhand reads, or of the messages that
 it publishes; without a kind, a list of them. What a schema takes may still be parked for what no schema can say.
 
 Examples:

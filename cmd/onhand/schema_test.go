@@ -18,7 +18,7 @@ func TestSchemasArePrintedAsTheyAreAndListed(t *testing.T) {
 	}
 	command(t, "schema").expect(t, exitDone, "sku.defined", "stock.sold", "Goods were sold and left\n")
 	listed := decoded[[]kindSchema](t, command(t, "schema", "-o", "json").expect(t, exitDone))
-	if len(listed) != 12 || listed[0] != (kindSchema{"sku.defined", "What a SKU is, and its policy"}) {
+	if len(listed) != 17 || listed[0] != (kindSchema{"sku.defined", "What a SKU is, and its policy"}) {
 		t.Errorf("listed %v", listed)
 	}
 	command(t, "schema", "order.placed").expect(t, exitUsage, `no schema of "order.placed"`, "stock.sold")

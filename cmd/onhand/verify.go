@@ -44,11 +44,13 @@ With --outbox it then reads the outgoing topic as a reader of committed records 
 each movement that has left is there exactly once, in the order of its row's versions and without a gap, in one
 partition, with what the ledger says; and that there is no message of this installation beside these. Messages that
 have not left yet are counted. So are those that are set aside or were given up (onhand outbox), and what an operator
-had published again: they are no fault. Records of others may share the topic. Messages that are not about stock are
-only counted: the database forgets them when they have left.
+had published again: they are no fault. Records of others may share the topic. What is told beside changes of stock is
+compared with the movement that crossed the line, or with the inbox, and with its place among the messages of its row;
+that none is missing is proved of stock.depleted and stock.rejected. Messages that are not about stock are only counted:
+the database forgets them when they have left.
 Of messages that retention, or compaction, has removed from the topic nothing can be told: see --from-log-start. After a
 failover that lost commits, what Kafka has and the database lost is shown as a fault, because readers have seen it.
-It takes some 100 bytes of memory a row of stock.
+It takes some 120 bytes of memory a row of stock, and 8 bytes a rejection.
 
 Exit status: 0 all is right, 3 something is not (the first differences are shown), 4 it could not be told: a server is
 away, or records are no longer in the log.

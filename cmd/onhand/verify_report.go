@@ -70,9 +70,10 @@ func ledgerText(t *cliout.Grid, l *verify.Ledger) {
 }
 
 func outgoingTable(t *cliout.Grid, o *verify.Outbox) {
-	t.Row("OUTGOING TOPIC", "PARTITION", "START", "END", "MESSAGES", "OTHER", "FOREIGN", "VERDICT")
+	t.Row("OUTGOING TOPIC", "PARTITION", "START", "END", "MESSAGES", "ANNOUNCEMENTS", "OTHER", "FOREIGN", "VERDICT")
 	for _, p := range o.Partitions {
-		t.Row(p.Topic, p.Partition, p.Start, p.End, p.Messages, p.Other, p.Foreign, withReason(p.Verdict, p.Untold))
+		t.Row(p.Topic, p.Partition, p.Start, p.End, p.Messages, p.Announcements, p.Other, p.Foreign,
+			withReason(p.Verdict, p.Untold))
 	}
 	if o.Untold != "" {
 		t.Row(o.Untold)
@@ -87,15 +88,17 @@ func outboxText(t *cliout.Grid, o *verify.Outbox) {
 		n    int64
 		says string
 	}{
+		{o.Announced, "%d messages beside these tell what movements crossed, and what was rejected"},
 		{o.Ahead, "%d of them have left since, or were about to"},
 		{o.Waiting, "%d movements have messages that have not left yet"},
 		{o.Aside, "%d messages are set aside (onhand outbox show)"},
-		{o.Excused, "%d messages of movements are not in the topic: they are set aside, or an operator gave them up"},
+		{o.Excused, "%d messages are not in the topic: they are set aside, or an operator gave them up"},
 		{o.Late, "%d messages come behind later ones of their row: Kafka had refused them"},
 		{o.Repeated, "%d messages are in the topic once more, because an operator had them published again"},
 		{o.Unproven, "%d messages cannot be asked for any more: that part of the topic is gone, or cannot be read"},
 		{o.Removed, "%d messages are of movements that are no longer in the archive: their order is right, what they say " +
 			"was not compared"},
+		{o.Forgotten, "%d messages are of rejections that the inbox has forgotten: they were not compared"},
 	} {
 		if line.n > 0 {
 			t.Text(line.says, line.n)

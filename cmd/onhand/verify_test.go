@@ -44,7 +44,7 @@ func TestVerifyProvesTheOutgoingTopicAndFindsTheMessageThatIsNotRight(t *testing
 	pool := connect(t, url)
 	testenv.Eventually(t, waitingTime, "all records are applied, and all messages have left", func() bool {
 		return query[bool](t, pool, `select coalesce(sum(next - start), 0) = 2000
-		  and (select done >= (select max(message_id) from movements) from outbox_relay) from offsets`)
+		  and (select done >= (select max(id) from outbox) from outbox_relay) from offsets`)
 	})
 
 	again := []string{"verify", "--database-url", url, "--brokers", brokers}

@@ -13,10 +13,13 @@ type Event struct {
 	Position
 	Outcome   string `db:"outcome" json:"outcome"`
 	Reason    string `db:"reason" json:"reason"`         // why it was rejected
-	MessageID *int64 `db:"message_id" json:"message_id"` // of its first movement; nil = it moved nothing
+	MessageID *int64 `db:"message_id" json:"message_id"` // of its first movement, or of its rejection; nil = there is none
 
-	// Movements are in the order of their messages. None though MessageID is set: the archive was emptied.
+	// Movements are in the order of their messages. None though MessageID is set and the event was applied: the archive
+	// was emptied.
 	Movements []Movement `db:"-" json:"movements"`
+	// Told are its other messages, in their order, as far as they are kept.
+	Told []Told `db:"-" json:"told"`
 }
 
 // maxSources bounds the answer to an id that every sender uses.
@@ -44,11 +47,13 @@ func Events(ctx context.Context, tx pgx.Tx, tenant, id string, source *string) (
 	}
 	for i := range found {
 		e := &found[i]
-		if e.MessageID == nil {
-			continue
+		if e.MessageID != nil && e.Reason == "" {
+			if e.Movements, err = movementsOf(ctx, tx, e.Identity, *e.MessageID); err != nil {
+				return nil, false, fmt.Errorf("look for movements: %w", err)
+			}
 		}
-		if e.Movements, err = movementsOf(ctx, tx, e.Identity, *e.MessageID); err != nil {
-			return nil, false, fmt.Errorf("look for movements: %w", err)
+		if err = tellOthers(ctx, tx, e); err != nil {
+			return nil, false, err
 		}
 	}
 	return found, more, tellMessages(ctx, tx, found)

@@ -17,7 +17,7 @@ const (
 	Dropped    = "dropped"   // by an operator; when the relay has noted it, its row is gone
 )
 
-// Message is how far a movement's message is.
+// Message is how far a message is.
 type Message struct {
 	State  string `json:"state"`
 	Reason string `json:"reason"` // why it is set aside
@@ -28,12 +28,15 @@ const selectRelay = `select done, intent from outbox_relay`
 
 const selectAside = `select id, reason, detail, state = 'dropped' from outbox_aside where id = any($1)`
 
-// tellMessages says of each movement what has become of its message.
+// tellMessages says of each message what has become of it.
 func tellMessages(ctx context.Context, tx pgx.Tx, events []Event) error {
 	var ids []int64
 	for _, e := range events {
 		for _, m := range e.Movements {
 			ids = append(ids, *m.MessageID)
+		}
+		for _, t := range e.Told {
+			ids = append(ids, t.MessageID)
 		}
 	}
 	if len(ids) == 0 {
@@ -51,6 +54,10 @@ func tellMessages(ctx context.Context, tx pgx.Tx, events []Event) error {
 		for i := range e.Movements {
 			m := &e.Movements[i]
 			m.Message = messageState(*m.MessageID, done, intent, asides)
+		}
+		for i := range e.Told {
+			t := &e.Told[i]
+			t.Message = messageState(t.MessageID, done, intent, asides)
 		}
 	}
 	return nil

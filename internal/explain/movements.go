@@ -37,6 +37,9 @@ func (m *Movement) isOf(id Identity) bool {
 // transaction. Blocks of other transactions may lie between the two.
 const (
 	blockSize = 1000
+	// unusedAtEnd is how many ids between a movement and the end of its block may hold no other: what it crossed, and
+	// fewer than the next one's messages need, whose ids follow one another.
+	unusedAtEnd = 2 * maxCrossings
 	// blocksAhead is how far the next block is looked for. A transaction draws all of its blocks in one statement: what
 	// others draw meanwhile is what few backends draw in microseconds.
 	blocksAhead = 256
@@ -104,7 +107,7 @@ func movementsOf(ctx context.Context, tx pgx.Tx, id Identity, first int64) (foun
 		}
 		switch {
 		case len(page) == pageSize && from < end:
-		case from < end: // the transaction did not need the rest of its block
+		case from+unusedAtEnd < end: // the transaction did not need the rest of its block
 			return found, nil
 		default:
 			next, err := continued(ctx, tx, id, end)
@@ -121,7 +124,7 @@ func nextBlock(block, id int64) int64 {
 	return id + blockSize - ((id-block)%blockSize+blockSize)%blockSize
 }
 
-// continued is where an event goes on whose movements fill their block to its end; nil = nowhere.
+// continued is where an event may go on whose movements fill their block, nearly, to its end; nil = nowhere.
 func continued(ctx context.Context, tx pgx.Tx, id Identity, end int64) (next *int64, err error) {
 	firsts := make([]int64, blocksAhead)
 	for i := range firsts {

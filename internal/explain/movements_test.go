@@ -92,6 +92,10 @@ func TestTheMovementsOfAnEventAreFoundAcrossBlocks(t *testing.T) {
 	b.move("movements_archive", "split", 30003, 30004)
 	b.move("movements", "idle", 40001, 40001) // a batch of one: the rest of its block is unused
 	b.move("movements", "idler", 41001, 41001)
+	b.move("movements", "near", 50990, 50994) // the rest of the block is what the last one crossed, and too small
+	b.move("movements", "near", 52001, 52002)
+	b.move("movements", "short", 60990, 60993) // the next one would have fitted in: this is another event of that name
+	b.move("movements", "short", 61001, 61001)
 	for _, c := range []struct {
 		event string
 		first int64
@@ -104,6 +108,8 @@ func TestTheMovementsOfAnEventAreFoundAcrossBlocks(t *testing.T) {
 		{"exact", 20001, "20001-21000"},
 		{"split", 30001, "30001-30004"},
 		{"idle", 40001, "40001-40001"},
+		{"near", 50990, "50990-50994 52001-52002"},
+		{"short", 60990, "60990-60993"},
 		{"gone", 50001, ""},
 		{"gone", 40001, ""},
 	} {

@@ -69,6 +69,9 @@ func TestALongHistoryMeetsEveryOutcome(t *testing.T) {
 		for _, m := range i.Ledger {
 			met[m.Kind]++
 		}
+		for _, m := range i.Messages {
+			met["told "+m.Kind]++
+		}
 		for _, r := range i.Reservations {
 			met["reservation "+string(r.State)]++
 		}
@@ -87,6 +90,7 @@ func TestALongHistoryMeetsEveryOutcome(t *testing.T) {
 		"insufficient_stock", "below_zero", "version_mismatch", "overflow", "policy_conflict", "count_outdated",
 		"unknown_reservation", "reservation_closed", "reservation_conflict", "already_expired", "exceeds_reservation",
 		"transfer_exists", "unknown_transfer", "transfer_closed", "not_in_transfer", "is_bundle", "has_stock",
+		"told stock.low", "told stock.depleted", "told stock.restored", "told stock.overcommitted", "told stock.rejected",
 		"bundle_of_bundle", "quantity_out_of_range", "if_version_conflict", "same_location", "bad_bundle",
 	}
 	for _, kind := range Everything().Kinds {

@@ -36,7 +36,7 @@ func (d SKU) allows(quantity *big.Int) bool {
 }
 
 // define replaces what is known of a SKU.
-func (i *Installation) define(e *event) (reason string) {
+func (i *Installation) define(e *event) (reason string, why refused) {
 	key := SKUKey{e.Identity.Tenant, e.SKU}
 	d := SKU{
 		Backorder: cmp.Or(e.Backorder, "deny"), Limit: e.Limit, Name: e.Name, Unit: e.Unit, LowStock: e.LowStock,
@@ -47,24 +47,26 @@ func (i *Installation) define(e *event) (reason string) {
 	slices.SortFunc(d.Bundle, func(a, b Part) int { return strings.Compare(a.SKU, b.SKU) })
 	rows := i.rowsOf(key)
 	if len(d.Bundle) > 0 && len(rows) > 0 {
-		return "has_stock"
+		return "has_stock", refused{}
 	}
-	for _, r := range rows {
-		if !d.allows(big.NewInt(r.OnHand)) {
-			return "policy_conflict"
+	for _, at := range rows {
+		if r := i.Stock[at]; !d.allows(big.NewInt(r.OnHand)) {
+			return "policy_conflict", refused{at: at, row: &r}
 		}
 	}
 	i.SKUs[key] = d
-	return ""
+	return "", refused{}
 }
 
-func (i *Installation) rowsOf(key SKUKey) []Row {
-	var rows []Row
-	for at, r := range i.Stock {
+// rowsOf are where a SKU has rows, in order.
+func (i *Installation) rowsOf(key SKUKey) []Place {
+	var rows []Place
+	for at := range i.Stock {
 		if at.skuKey() == key {
-			rows = append(rows, r)
+			rows = append(rows, at)
 		}
 	}
+	slices.SortFunc(rows, Place.compare)
 	return rows
 }
 

@@ -10,6 +10,7 @@ type Installation struct {
 	SKUs         map[SKUKey]SKU
 	Stock        map[Place]Row
 	Ledger       []Movement // in the order in which it came to be
+	Messages     []Message  // likewise
 	Inbox        map[Identity]Decision
 	Reservations map[PartyKey]Reservation
 	Transfers    map[PartyKey]Transfer
@@ -112,20 +113,28 @@ func (i *Installation) Apply(r Record) (Outcome, error) {
 	case ok:
 		return Outcome{Verdict: Conflict}, nil
 	}
-	reason := i.decide(&e, r)
+	reason, why := i.decide(&e, r)
 	i.Inbox[e.Identity] = Decision{reason, e.content()}
 	if reason != "" {
+		i.reject(&e, reason, why)
 		return Outcome{Rejected, reason}, nil
 	}
 	return Outcome{Verdict: Applied}, nil
 }
 
-// decide applies e, or says why not, and then nothing of it is.
-func (i *Installation) decide(e *event, r Record) (reason string) {
-	s := i.begin(e.Identity, e.Kind, r.Partition, e.effective(r.Timestamp))
-	switch e.Kind {
-	case Defined:
+// decide applies e, or says why not and for which line, and then nothing of it is.
+func (i *Installation) decide(e *event, r Record) (reason string, why refused) {
+	if e.Kind == Defined {
 		return i.define(e)
+	}
+	s := i.begin(e.Identity, e.Kind, r.Partition, e.effective(r.Timestamp))
+	reason = s.decide(e, r)
+	return reason, s.refused
+}
+
+// decide decides what moves stock.
+func (s *step) decide(e *event, r Record) (reason string) {
+	switch e.Kind {
 	case Received:
 		reason = s.received(e)
 	case Sold:

@@ -89,6 +89,7 @@ func (e *event) deadline(written time.Time) time.Time {
 func (s *step) extends(known Reservation, lines []line) (reason string) {
 	for _, l := range lines {
 		if !l.versionHolds(s.world.Stock[s.place(l.item)].Version) {
+			s.blame(l, "version_mismatch")
 			return "version_mismatch"
 		}
 	}

@@ -178,7 +178,6 @@ func reduced(s Snapshot, knows Features) Snapshot {
 		if !knows.CountedAt {
 			s.Stock[i].MovedAt = nil
 		}
-		s.Stock[i].LowStock = nil // it is kept with the SKU alone
 	}
 	return s
 }
@@ -189,7 +188,7 @@ func difference(found, want Snapshot) string {
 		differ("skus", found.SKUs, want.SKUs), differ("stock", found.Stock, want.Stock),
 		differ("movements", found.Ledger, want.Ledger), differ("inbox", found.Inbox, want.Inbox),
 		differ("reservations", found.Reservations, want.Reservations),
-		differ("transfers", found.Transfers, want.Transfers),
+		differ("transfers", found.Transfers, want.Transfers), differ("messages", found.Messages, want.Messages),
 	} {
 		if d != "" {
 			return d

@@ -16,6 +16,7 @@ type Snapshot struct {
 	Inbox        []InboxRow
 	Reservations []ReservationRow
 	Transfers    []TransferRow
+	Messages     []Message // in their order
 }
 
 // SKURow is a row of skus.
@@ -123,6 +124,11 @@ func (i *Installation) Snapshot(tenants ...string) Snapshot {
 				m.Tenant, m.SKU, m.Location, m.Version, m.Delta, m.OnHand, m.Reserved, m.Damaged, m.InTransit, m.Kind,
 				m.EventID, m.EventSource,
 			})
+		}
+	}
+	for _, m := range i.Messages {
+		if ours(m.Tenant) {
+			s.Messages = append(s.Messages, m)
 		}
 	}
 	for id, d := range i.Inbox {

@@ -16,10 +16,11 @@ type step struct {
 	partition Partition
 	effective time.Time
 	rows      map[Place]*amounts
+	refused   refused // the line for which the event is
 }
 
 func (i *Installation) begin(event Identity, kind string, p Partition, effective time.Time) *step {
-	return &step{i, event, kind, p, effective, make(map[Place]*amounts)}
+	return &step{i, event, kind, p, effective, make(map[Place]*amounts), refused{}}
 }
 
 func (s *step) place(at item) Place { return Place{s.event.Tenant, at.sku, at.location} }
@@ -39,19 +40,27 @@ func (s *step) row(at Place) *amounts {
 // first refusal is the event's.
 func (s *step) each(lines []line, change func(line, *amounts) (reason string)) (reason string) {
 	for _, l := range lines {
-		at := s.place(l.item)
-		if !l.versionHolds(s.world.Stock[at].Version) {
-			return "version_mismatch"
-		}
-		if s.kind != TransferReceived && s.world.isBundle(at) { // a bundle was never sent
-			return "is_bundle"
-		}
-		if reason := change(l, s.row(at)); reason != "" {
+		if reason := s.one(l, change); reason != "" {
+			s.blame(l, reason)
 			return reason
 		}
-		if !s.fits() {
-			return "overflow"
-		}
+	}
+	return ""
+}
+
+func (s *step) one(l line, change func(line, *amounts) (reason string)) (reason string) {
+	at := s.place(l.item)
+	if !l.versionHolds(s.world.Stock[at].Version) {
+		return "version_mismatch"
+	}
+	if s.kind != TransferReceived && s.world.isBundle(at) { // a bundle was never sent
+		return "is_bundle"
+	}
+	if reason := change(l, s.row(at)); reason != "" {
+		return reason
+	}
+	if !s.fits() {
+		return "overflow"
 	}
 	return ""
 }
@@ -92,11 +101,13 @@ func (s *step) commit() {
 			r.Last = s.partition
 		}
 		s.world.Stock[at] = r
-		s.world.Ledger = append(s.world.Ledger, Movement{
+		m := Movement{
 			Place: at, Version: r.Version, Delta: r.OnHand - before.OnHand,
 			OnHand: r.OnHand, Reserved: r.Reserved, Damaged: r.Damaged, InTransit: r.InTransit,
 			Kind: s.kind, EventID: s.event.ID, EventSource: s.event.Source,
-		})
+		}
+		s.world.Ledger = append(s.world.Ledger, m)
+		s.world.tell(m, before, r)
 		sku := at.skuKey()
 		if _, known := s.world.SKUs[sku]; !known {
 			s.world.SKUs[sku] = SKU{Backorder: "deny"}

@@ -63,16 +63,18 @@ full join (
 where s.sku is null or m.sku is null or s.version <> m.moves or s.on_hand <> m.total
 limit $1`
 
-// The policy in a row of stock, which its CHECK rests on, is the SKU's.
+// The policy in a row of stock, which its CHECK rests on, and the threshold, which every movement of it is held
+// against, are the SKU's.
 const wrongPolicy = `
 select format('%L at %L of tenant %L', s.sku, s.location, s.tenant) as place,
        case when k.sku is null then 'a row in skus'
-            else format('backorder %s %s', k.backorder, k.backorder_limit) end as expected,
-       format('backorder %s %s', s.backorder, s.backorder_limit) as found,
+            else format('backorder %s %s, low stock %s', k.backorder, k.backorder_limit, k.low_stock) end as expected,
+       format('backorder %s %s, low stock %s', s.backorder, s.backorder_limit, s.low_stock) as found,
        count(*) over () as total
 from stock s
 left join skus k on k.tenant = s.tenant and k.sku = s.sku
 where k.sku is null or k.backorder <> s.backorder or k.backorder_limit is distinct from s.backorder_limit
+   or k.low_stock is distinct from s.low_stock
 limit $1`
 
 // A bundle has no stock of its own.

@@ -15,8 +15,13 @@ import (
 // is taken. So what has left for sure lies in the part of the logs that is read, and what lies there is in the
 // snapshot, while the service and its relay go on. What has left meanwhile may be seen too, and has to be right then.
 //
-// Memory is bounded by the number of rows of stock, some 100 bytes each, and by what is set aside, 8 bytes each: of a
-// row only its first and last version are kept, and the versions between that are missing so far.
+// Likewise for what is told beside changes: each message of a crossing follows that of its movement, once, and is one
+// that this movement can have crossed; each message of a rejection is of one that the inbox holds, and stands among
+// those of the row where the event found it. That none is missing is proved of stock.depleted and of rejections. For
+// the others the threshold or the policy of that moment would have to be known, which is not kept.
+//
+// Memory is bounded by the number of rows of stock, some 120 bytes each, by what is set aside and by what was rejected,
+// 8 bytes each: of a row only its first and last version are kept, and the versions between that are missing so far.
 type outgoing struct {
 	v          *Verification
 	relay      relay
@@ -24,6 +29,9 @@ type outgoing struct {
 	excuses    excuses
 	partitions []*outPartition
 	order      *order
+	owed       map[owed]owing
+	rejected   []int64      // messages of rejections that were read
+	forgets    bool         // the inbox has forgotten events
 	pending    []*published // read, and not compared yet
 	bytes      int          // of these
 	found      int64        // differences
@@ -56,7 +64,9 @@ func beginOutgoing(ctx context.Context, cfg *Config) (*outgoing, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outgoing{relay: r, order: newOrder(), report: &Outbox{Published: r.done, Halted: r.halt}}
+	o := &outgoing{
+		relay: r, order: newOrder(), owed: make(map[owed]owing), report: &Outbox{Published: r.done, Halted: r.halt},
+	}
 	for _, topic := range append(slices.Clone(cfg.FormerTopics), r.topic) {
 		if !slices.Contains(o.report.Topics, topic) {
 			o.report.Topics = append(o.report.Topics, topic)
@@ -149,6 +159,12 @@ func (o *outgoing) run(ctx context.Context) error {
 		return err
 	}
 	if err := o.rest(ctx); err != nil {
+		return err
+	}
+	for of, at := range o.owed {
+		o.missed(at.at, at.row, of.version, at.id)
+	}
+	if err := o.rejections(ctx); err != nil {
 		return err
 	}
 	if err := o.countWaiting(ctx); err != nil {

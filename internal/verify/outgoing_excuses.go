@@ -67,6 +67,7 @@ func (o *outgoing) readExcuses(ctx context.Context) error {
 		e.decided, err = pgx.CollectRows(rows, pgx.RowToStructByName[decision])
 		return err
 	})
+	q.Queue(`select dropped_rows > 0 from inbox_memory`).QueryRow(func(row pgx.Row) error { return row.Scan(&o.forgets) })
 	q.Queue(selectFormer, own).Query(func(rows pgx.Rows) (err error) {
 		former, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
@@ -99,6 +100,12 @@ func (e *excuses) missing(id int64) bool {
 	}
 	e.unnamed--
 	return e.unnamed >= 0
+}
+
+// gone is missing for a message that is not counted as missing here.
+func (e *excuses) gone(id int64) bool {
+	counted := *e // what of it changes is a number
+	return counted.missing(id)
 }
 
 // again reports whether an operator had the message with id published again.

@@ -20,12 +20,27 @@ func (o *outgoing) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	removed, err := o.removed(ctx, movements)
+	if err := o.lookUpTold(ctx); err != nil {
+		return err
+	}
+	for _, r := range o.pending {
+		if r.kind == stockChanged {
+			r.about = movements[r.id]
+		}
+	}
+	removed, err := o.removed(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range o.pending {
-		o.account(r, movements[r.id], removed[r])
+		switch r.kind {
+		case stockChanged:
+			o.account(r, r.about, removed[r])
+		case stockRejected:
+			o.accountRejection(r, removed[r])
+		default:
+			o.accountCrossing(r, removed[r])
+		}
 	}
 	clear(o.pending)
 	o.pending, o.bytes = o.pending[:0], 0
@@ -57,7 +72,7 @@ func (o *outgoing) account(r *published, m, removed *movement) {
 
 // foreign: the identity that r carries is another installation's now, the one that this one was copied from.
 func (o *outgoing) foreign(r *published) {
-	r.from.Messages--
+	*r.from.counter(r.kind)--
 	r.from.Foreign++
 }
 
@@ -81,6 +96,9 @@ func (o *outgoing) follow(r *published, m *movement) {
 	case step.late:
 		o.differ(r, row, fmt.Sprintf("version %d before version %d", m.version, step.last), "it comes after that")
 	}
+	if step.advanced {
+		o.advance(r, m, step)
+	}
 	o.report.Messages++
 	if r.id > o.relay.done {
 		o.report.Ahead++
@@ -90,7 +108,7 @@ func (o *outgoing) follow(r *published, m *movement) {
 // removed returns movements for the pending records that none was found for, if they were archived, and removed from
 // there: an opening balance stands for the version that they name. All that is known of such a movement is where it
 // was.
-func (o *outgoing) removed(ctx context.Context, known map[int64]*movement) (map[*published]*movement, error) {
+func (o *outgoing) removed(ctx context.Context) (map[*published]*movement, error) {
 	if o.v.report.Ledger.Removed == 0 {
 		return nil, nil
 	}
@@ -99,7 +117,7 @@ func (o *outgoing) removed(ctx context.Context, known map[int64]*movement) (map[
 	var versions []int64
 	for _, r := range o.pending {
 		row, version, ok := r.says()
-		if known[r.id] != nil || !ok {
+		if r.about != nil || !ok {
 			continue
 		}
 		asked = append(asked, r)

@@ -157,6 +157,9 @@ func (o *outgoing) ends(ctx context.Context, r reached) error {
 			return err
 		}
 	}
+	if s.owes() && s.next() <= o.relay.done && !s.at.cut {
+		o.missed(s.at, r.stockRow, s.last, s.next())
+	}
 	switch until := max(r.version, r.removed); {
 	case s.last >= until:
 	case r.version <= s.last:

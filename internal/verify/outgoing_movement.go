@@ -36,6 +36,10 @@ type movement struct {
 	reserved, damaged, transit int64
 	kind, eventID, eventSource string
 	traceparent                string
+
+	// Only of what an announcement is about.
+	id     int64  // of its message
+	before *int64 // what was available before it; nil = not known
 }
 
 // By index, whatever the tables' sizes: the array is short against them.
@@ -149,25 +153,31 @@ func (m member) String() string {
 
 // differs says in what r is not the message of m: as it should be and as it is, or nothing.
 func (r *published) differs(m *movement) (expected, found string) {
+	return r.compare(m.sku, m.traceparent, m.payload())
+}
+
+// compare says in what r is not a message with that key, of that trace, that says that: as it should be and as it is,
+// or nothing.
+func (r *published) compare(key, traceparent string, payload []member) (expected, found string) {
 	var should, is []string
-	if string(r.key) != m.sku {
-		should, is = append(should, fmt.Sprintf("key %q", m.sku)), append(is, fmt.Sprintf("key %q", r.key))
+	if string(r.key) != key {
+		should, is = append(should, fmt.Sprintf("key %q", key)), append(is, fmt.Sprintf("key %q", r.key))
 	}
 	if r.odd != "" {
-		should, is = append(should, "the headers of a change of stock alone"), append(is, "headers "+r.odd)
+		should, is = append(should, "the headers of such a message alone"), append(is, "headers "+r.odd)
 	}
-	if r.traceparent != m.traceparent {
-		should = append(should, fmt.Sprintf("traceparent %q", m.traceparent))
+	if r.traceparent != traceparent {
+		should = append(should, fmt.Sprintf("traceparent %q", traceparent))
 		is = append(is, fmt.Sprintf("traceparent %q", r.traceparent))
 	}
-	if bytes.Equal(r.value, written(m.payload())) {
+	if bytes.Equal(r.value, written(payload)) {
 		return strings.Join(should, ", "), strings.Join(is, ", ")
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(r.value, &members); err != nil || members == nil {
 		should, is = append(should, "a JSON object"), append(is, fmt.Sprintf("%q", short(string(r.value))))
 	} else {
-		should, is = differences(m.payload(), members, should, is)
+		should, is = differences(payload, members, should, is)
 	}
 	return strings.Join(should, ", "), strings.Join(is, ", ")
 }

@@ -16,6 +16,13 @@ type sequence struct {
 	first, last int64
 	began, at   *outPartition // where the first version was read, and the latest message
 	moved       bool          // it changed its partition, so its order cannot be told any more
+
+	// Of the last version. What it crossed is told behind it.
+	message   int64
+	available int64
+	counted   bool  // ... is known
+	emptied   bool  // something was available before it, and nothing is now
+	told      uint8 // what was read that it crossed, a bit each
 }
 
 // gaps are the versions of a row that were passed over.
@@ -44,6 +51,9 @@ type step struct {
 	again bool          // the version has been read
 	late  bool          // a later one was read before it
 	moved *outPartition // the partition in which the row's messages were before; nil = this one
+
+	advanced bool     // the version is the highest now
+	before   sequence // what was read of the row before
 }
 
 // take takes in that the message of version of row was read in p.
@@ -52,9 +62,9 @@ func (o *order) take(row stockRow, version int64, p *outPartition) step {
 	s, known := o.rows[d]
 	if !known {
 		o.rows[d] = sequence{first: version, last: version, began: p, at: p}
-		return step{}
+		return step{advanced: true}
 	}
-	result := step{last: s.last}
+	result := step{last: s.last, before: s, advanced: version > s.last}
 	changed := s.at != p && s.at.Topic != p.Topic // topics are read one after another
 	if s.at != p && !changed {
 		result.moved, s.moved = s.at, true

@@ -20,15 +20,22 @@ const (
 	stockChanged = "stock.changed"
 )
 
-// published is a record that says it is the message of a movement of this installation.
+// published is a record that says it is a message of this installation about stock.
 type published struct {
 	from        *outPartition
+	kind        string
 	offset      int64
 	id          int64
 	former      bool   // it carries an identity that the installation had before an adoption
 	traceparent string // "" = none
 	odd         string // headers that are not what they should be but for their traceparent; "" = they are
 	key, value  []byte
+
+	about *movement // that it is of, or names; nil = there is none
+
+	// Only of announcements.
+	told   told
+	answer *answer // of the event that it names
 }
 
 // Records are compared in chunks of so many, or of so many bytes.
@@ -46,7 +53,7 @@ func (o *outgoing) record(ctx context.Context, p *outPartition) func(*sarama.Con
 		if r == nil {
 			return nil
 		}
-		p.Messages++
+		*p.counter(r.kind)++
 		o.pending = append(o.pending, r)
 		o.bytes += len(r.key) + len(r.value)
 		if len(o.pending) == chunkRecords || o.bytes >= chunkBytes {
@@ -56,7 +63,15 @@ func (o *outgoing) record(ctx context.Context, p *outPartition) func(*sarama.Con
 	}
 }
 
-// recognize returns m if it is the message of a movement of ours, as far as it says, and counts what is not. A topic
+// counter is where messages of that kind are counted.
+func (p *outPartition) counter(kind string) *int64 {
+	if kind == stockChanged {
+		return &p.Messages
+	}
+	return &p.Announcements
+}
+
+// recognize returns m if it is a message of ours about stock, as far as it says, and counts what is not. A topic
 // may be shared with others. The result aliases nothing of m.
 func (o *outgoing) recognize(p *outPartition, m *sarama.ConsumerMessage) *published {
 	source, _ := header(m, headerSource)
@@ -65,21 +80,22 @@ func (o *outgoing) recognize(p *outPartition, m *sarama.ConsumerMessage) *publis
 		p.Foreign++
 		return nil
 	}
-	if kind, _ := header(m, headerType); string(kind) != stockChanged {
+	kind, _ := header(m, headerType)
+	if string(kind) != stockChanged && !isAnnouncement(string(kind)) {
 		p.Other++ // which are gone from the database by now, perhaps
 		return nil
 	}
-	r := &published{from: p, offset: m.Offset, former: former}
+	r := &published{from: p, offset: m.Offset, former: former, kind: string(kind)}
 	text, n := header(m, headerID)
 	id, err := strconv.ParseInt(string(text), 10, 64)
 	if n != 1 || err != nil || id <= 0 || strconv.FormatInt(id, 10) != string(text) {
-		p.Messages++
+		*p.counter(r.kind)++
 		o.differ(r, "", "one header ce_id, a number", "headers "+headersText(m.Headers))
 		return nil
 	}
 	trace, _ := header(m, headerTrace)
 	r.id, r.traceparent = id, string(trace)
-	if !slices.EqualFunc(m.Headers, headersOf(string(source), string(text), r.traceparent), isHeader) {
+	if !slices.EqualFunc(m.Headers, headersOf(r.kind, string(source), string(text), r.traceparent), isHeader) {
 		r.odd = headersText(m.Headers)
 	}
 	r.key, r.value = bytes.Clone(m.Key), bytes.Clone(m.Value)
@@ -100,12 +116,12 @@ func header(m *sarama.ConsumerMessage, key string) (value []byte, n int) {
 	return value, n
 }
 
-// headersOf are the headers that the message of a movement has: keys and values.
-func headersOf(source, id, traceparent string) [][2]string {
+// headersOf are the headers that a message of that kind has: keys and values.
+func headersOf(kind, source, id, traceparent string) [][2]string {
 	hs := [][2]string{
 		{"content-type", "application/json"},
 		{"ce_specversion", "1.0"},
-		{headerType, stockChanged},
+		{headerType, kind},
 		{headerSource, source},
 		{headerID, id},
 	}

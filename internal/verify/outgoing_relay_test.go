@@ -94,7 +94,7 @@ func TestWhatTheRelayPublishesIsProvedWhileItRuns(t *testing.T) {
 	testenv.Eventually(t, time.Minute, "everything has left", func() bool {
 		var left bool
 		err := p.pool.QueryRow(t.Context(),
-			`select done >= (select max(message_id) from movements) from outbox_relay`).Scan(&left)
+			`select done >= (select max(id) from outbox) from outbox_relay`).Scan(&left)
 		return err == nil && left
 	})
 	report := p.verify(t)

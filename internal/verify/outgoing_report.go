@@ -15,10 +15,12 @@ type Outbox struct {
 	// Messages counts the messages of movements that are in the topics, each once; Ahead those of them above Published.
 	Messages int64 `json:"messages"`
 	Ahead    int64 `json:"ahead"`
+	// Announced counts the other messages about stock, each once: what movements crossed, and what was rejected.
+	Announced int64 `json:"announced"`
 	// Waiting counts the movements whose messages had not left.
 	Waiting int64 `json:"waiting"`
-	// Aside counts messages that are set aside, of any kind, and Excused those of movements that are not in the topics
-	// because of that, or because an operator gave them up.
+	// Aside counts messages that are set aside, of any kind, and Excused those that are not in the topics because of
+	// that, or because an operator gave them up.
 	Aside   int64 `json:"set_aside"`
 	Excused int64 `json:"excused"`
 	// Late counts messages behind later ones of their row, where order was given up for what Kafka had refused.
@@ -30,6 +32,8 @@ type Outbox struct {
 	Unproven int64 `json:"unproven"`
 	// Removed counts messages of movements that were removed from the archive: their order is proved, not what they say.
 	Removed int64 `json:"removed"`
+	// Forgotten counts messages of rejections that the inbox does not hold any more.
+	Forgotten int64 `json:"forgotten"`
 
 	Untold  string  `json:"could_not_tell,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -42,12 +46,14 @@ type OutboxPartition struct {
 	// The offsets [Start, End) were read.
 	Start int64 `json:"start"`
 	End   int64 `json:"end"`
-	// Messages are those of movements, Other this installation's other ones, Foreign everybody else's.
-	Messages int64   `json:"messages"`
-	Other    int64   `json:"other"`
-	Foreign  int64   `json:"foreign"`
-	Untold   string  `json:"could_not_tell,omitempty"`
-	Verdict  Verdict `json:"verdict"`
+	// Messages are those of movements, Announcements the others about stock, Other this installation's other ones,
+	// Foreign everybody else's.
+	Messages      int64   `json:"messages"`
+	Announcements int64   `json:"announcements"`
+	Other         int64   `json:"other"`
+	Foreign       int64   `json:"foreign"`
+	Untold        string  `json:"could_not_tell,omitempty"`
+	Verdict       Verdict `json:"verdict"`
 }
 
 // differ notes what is wrong with a record, which is the message with id about row; 0 and "" = unknown.

@@ -1,5 +1,5 @@
 // Package schemas has the JSON Schemas (draft 2020-12) of the events that onhand reads, a file a kind, and of
-// stock.changed, which it publishes. The Decoder does not use them: they are for those who write events and read
+// the messages that it publishes. The Decoder does not use them: they are for those who write events and read
 // messages. What it takes, its schema takes as well; what only it can see is in docs/events.md.
 package schemas
 

@@ -44,6 +44,7 @@ class Ledger:
         self.differences: list[str] = []
         self._states: dict[Shelf, list[State]] = defaultdict(lambda: [State(0, 0)])
         self._movement_of: dict[tuple[str, str, str], Movement] = {}
+        self._announced: Counter[tuple] = Counter()  # what must be told beside movements
         self._movements(tables, foreign)
         self._stock(tables)
         self._policies(decided)
@@ -71,6 +72,11 @@ class Ledger:
             if identity in self._movement_of:
                 self._say(f"{identity}: moved stock twice")
             self._movement_of[identity] = row
+            before, after = states[-2:]
+            if before.on_hand > 0 >= after.on_hand:
+                self._announced["stock.depleted", row[:3], row.version] += 1
+            if before.version > 0 and before.on_hand <= 0 < after.on_hand:
+                self._announced["stock.restored", row[:3], row.version] += 1
 
     def _stock(self, tables: Tables) -> None:
         stock = {row[:3]: row for row in tables.stock}
@@ -156,8 +162,9 @@ class Ledger:
         return first
 
     def _messages(self, tables: Tables) -> None:
-        """Each movement has its message (I6), in the order of versions (I7)."""
-        told = [_told(message) for message in sorted(tables.outbox, key=lambda message: message.id)]
+        """Each movement has its message, and those of what it crossed, and each rejection one (I6), in order (I7)."""
+        sent = sorted(tables.outbox, key=lambda message: message.id)
+        told = [_told(message) for message in sent if kind_of(message.payload) == CHANGED]
         expected, found = Counter(self._movement_of.values()), Counter(told)
         for movement in expected - found:
             self._say(f"no message tells of {movement}")
@@ -169,6 +176,28 @@ class Ledger:
             if version <= latest[shelf]:
                 self._say(f"the messages of {shelf} are out of order: {version} after {latest[shelf]}")
             latest[shelf] = version
+        self._announced.update(("stock.rejected", row[:3], row.reason) for row in tables.inbox if row.outcome == "rejected")
+        announced = Counter(_announcement(message) for message in sent if kind_of(message.payload) != CHANGED)
+        for what in self._announced - announced:
+            self._say(f"no message tells of {what}")
+        for what in announced - self._announced:
+            self._say(f"a message tells of what was not so, or twice: {what}")
+
+
+CHANGED = "stock.changed"
+
+
+def kind_of(payload: bytes | None) -> str:
+    """What a message tells of."""
+    return json.loads(payload or b"{}").get("kind", CHANGED)
+
+
+def _announcement(message: Message) -> tuple:
+    """What a message tells of that is not a movement: without thresholds there are few kinds."""
+    fields = json.loads(message.payload)
+    if fields["kind"] == "stock.rejected":
+        return fields["kind"], (fields.get("tenant", ""), message.event_id, fields.get("source", "")), fields["reason"]
+    return fields["kind"], (fields.get("tenant", ""), fields["sku"], fields["location"]), fields["version"]
 
 
 def _told(message: Message) -> Movement:

@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
+from .ledger import CHANGED, kind_of
 from .recount import Log
 from .tables import Message, Movement, Tables
 from .topics import Place, Record
@@ -43,6 +44,9 @@ class Outgoing:
         """Versions rise in the order of the log, and each says what it follows."""
         latest: dict[Shelf, int] = defaultdict(int)
         for record in records:
+            if kind_of(record.value) != CHANGED:
+                self._beside(record, latest)
+                continue
             told = _told(record)
             shelf, version = told[:3], told.version
             if version <= latest[shelf]:
@@ -50,6 +54,16 @@ class Outgoing:
             if _fields(record)["follows"] != version - 1:
                 self._say(f"{place} offset {record.offset}: version {version} follows {_fields(record)['follows']}")
             latest[shelf] = version
+
+    def _beside(self, record: Record, latest: dict[Shelf, int]) -> None:
+        """What is told beside movements stands behind the version that it is about, and before the next one."""
+        fields = _fields(record)
+        if "version" not in fields:
+            return  # a rejection that is not about a shelf
+        shelf = (fields.get("tenant", ""), fields["sku"], fields["location"])
+        if fields["version"] != latest[shelf]:
+            self._say(f"offset {record.offset}: {fields['kind']} of version {fields['version']} of {shelf} "
+                      f"after {latest[shelf]}")
 
     def compare(self, messages: list[Message]) -> None:
         """Each of the outbox's messages is there, once, byte for byte, under its own id; and nothing else is."""
@@ -68,7 +82,8 @@ class Outgoing:
 
     def compare_ledger(self, movements: list[Movement]) -> None:
         """Each movement is told once, and nothing is told that did not happen."""
-        told, happened = Counter(map(_told, self._records)), Counter(movements)
+        changes = [record for record in self._records if kind_of(record.value) == CHANGED]
+        told, happened = Counter(map(_told, changes)), Counter(movements)
         self.differences += [f"nobody was told of {movement}" for movement in happened - told]
         self.differences += [f"told of what did not happen, or twice: {movement}" for movement in told - happened]
 
