@@ -45,8 +45,8 @@ func (t *tournament) publish(ctx context.Context, j job) (result report.Result, 
 }
 
 const (
-	unpublished = `select count(*) from movements, outbox_relay where message_id > done`
-	caughtUp    = `select coalesce(max(message_id), 0) <= (select done from outbox_relay) from movements`
+	unpublished = `select count(*) from outbox where id > (select done from outbox_relay)`
+	caughtUp    = `select not exists (select from outbox where id > (select done from outbox_relay))`
 )
 
 // behind is how far the relay is from what the inbox has committed, now, and how long it takes to get there.

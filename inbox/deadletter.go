@@ -41,10 +41,13 @@ func notNil(b []byte) []byte {
 	return b
 }
 
+// endOfCalendar is the first moment whose year has five digits.
+var endOfCalendar = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // nullTime is t, or null where there is none or Postgres and JSON could not write it: a producer may set any timestamp,
 // and a wrong record must end as a dead letter whatever it is.
 func nullTime(t time.Time) *time.Time {
-	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
+	if !t.After(time.Time{}) || !t.Before(endOfCalendar) {
 		return nil
 	}
 	return &t

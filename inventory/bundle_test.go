@@ -114,7 +114,7 @@ func TestAnOldHintCostsOneRunAndDecidesNothing(t *testing.T) {
 	h, key := NewHandler(Config{}), skuKey{"", "kit"}
 	expectHint := func(want ...string) {
 		t.Helper()
-		if got := h.bundles.hints.now()[key]; !slices.Equal(got, want) {
+		if got := h.hints.now()[key]; !slices.Equal(got, want) {
 			t.Errorf("the hint is %q, want %q", got, want)
 		}
 	}
@@ -145,7 +145,7 @@ func TestABatchIsRunAgainWithWhatItReadItself(t *testing.T) {
 	if err := commitBatch(t.Context(), conn, h, is); !errors.Is(err, inbox.ErrRunAgain) {
 		t.Fatalf("got %v", err)
 	}
-	h.bundles.hints.learn(map[skuKey][]string{{"", "kit"}: nil}) // others have pushed it out
+	h.hints.learn(map[skuKey][]string{{"", "kit"}: nil}) // others have pushed it out
 	must(t, commitBatch(t.Context(), conn, h, is))
 }
 

@@ -64,6 +64,7 @@ const noPartition = -1
 // It knows no database: what is loaded goes in, and what is to be written comes out.
 type fold struct {
 	rows         map[stockKey]*stockRow
+	space        rowSpace // of rows
 	skus         map[skuKey]*skuRow
 	reservations map[refKey]*reservationRow
 	transfers    map[refKey]*transferRow
@@ -74,7 +75,9 @@ type fold struct {
 	foreseen   map[skuKey][]string // what they may be made of; see Hints
 	rejections []rejection
 
-	plan plan // of the event at hand
+	// Of the event at hand.
+	now  occurrence
+	plan plan
 }
 
 // movement is one row of the ledger, and the messages about it: its own, and one for everything that it crosses.
@@ -98,6 +101,7 @@ func (f *fold) reset() {
 		f.foreseen = make(map[skuKey][]string)
 	}
 	clear(f.rows)
+	f.space.reset()
 	clear(f.skus)
 	clear(f.reservations)
 	clear(f.transfers)
@@ -152,8 +156,9 @@ func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err err
 		}
 		return reason, nil, err
 	}
+	f.now = o
 	p := &f.plan
-	if p.of(f, &o); p.over() {
+	if p.of(f, &f.now); p.over() {
 		if p.err == nil {
 			f.reject(o, p.reason, p.refuser)
 		}
@@ -161,7 +166,7 @@ func (f *fold) apply(o occurrence) (reason string, movedFrom *Partition, err err
 	}
 	alone := len(p.steps) == 1
 	for i := range p.steps {
-		movedFrom = f.move(&o, &p.steps[i], alone)
+		movedFrom = f.move(&f.now, &p.steps[i], alone)
 	}
 	if p.reservation != nil {
 		*p.reservation = p.reservationAfter

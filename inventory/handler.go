@@ -60,9 +60,8 @@ var _ inbox.Timekeeper = (*Handler)(nil)
 
 // NewHandler returns a Handler for one lane.
 func NewHandler(cfg Config) *Handler {
-	hints := cmp.Or(cfg.Hints, &Hints{})
-	return &Handler{cfg: cfg, hints: hints, bundles: bundleMemory{
-		hints: hints, read: make(map[skuKey][]string), before: make(map[skuKey][]string), wanted: make(map[stockKey]bool),
+	return &Handler{cfg: cfg, hints: cmp.Or(cfg.Hints, &Hints{}), bundles: bundleMemory{
+		read: make(map[skuKey][]string), before: make(map[skuKey][]string), wanted: make(map[stockKey]bool),
 	}}
 }
 

@@ -84,7 +84,7 @@ func (e *Event) weight(tenant string, hinted map[skuKey][]string) int {
 // want adds a row of stock to those that the batch may move.
 func (h *Handler) want(k stockKey) {
 	if h.fold.rows[k] == nil {
-		h.fold.rows[k] = &stockRow{key: k}
+		h.fold.rows[k] = h.fold.space.row(k)
 		h.keys = append(h.keys, k)
 	}
 }

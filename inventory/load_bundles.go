@@ -10,7 +10,6 @@ import (
 
 // bundleMemory is what a Handler knows of bundles beside what it reads under locks. It only says which rows to lock.
 type bundleMemory struct {
-	hints  *Hints
 	hinted map[skuKey][]string // what they said when Load began
 
 	// The parts of bundles as Load read them last, and the time before that: what a batch is run again with. It must
@@ -24,7 +23,7 @@ type bundleMemory struct {
 // are now, as far as is known, and what any of its items makes of them.
 func (h *Handler) foresee(items []*inbox.Item) {
 	b := &h.bundles
-	b.hinted = b.hints.now()
+	b.hinted = h.hints.now()
 	b.read, b.before = b.before, b.read
 	clear(b.read)
 	clear(b.wanted)
@@ -131,7 +130,7 @@ func (h *Handler) learn(decided bool) {
 			news[k] = parts
 		}
 	}
-	b.hints.learn(news)
+	h.hints.learn(news)
 }
 
 func partNames(parts []Part) []string {

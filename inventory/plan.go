@@ -36,14 +36,16 @@ type plan struct {
 }
 
 // acts are what the lines of a kind ask of their own rows.
-var acts = map[Kind]Act{
+var acts = [expired + 1]Act{
 	Received: Receive, Sold: Sell, Returned: Return, Adjusted: Adjust, Counted: Count, Reserved: Reserve,
 	Released: Release, Fulfilled: Fulfil, Transferred: Leave, expired: Release,
 }
 
 // of plans o anew. The steps are in the order of their rows' keys in the end.
 func (p *plan) of(f *fold, o *occurrence) {
-	*p = plan{f: f, o: o, at: o.happened(), steps: p.steps[:0], arrival: -1}
+	// One by one: what is noted of a reservation or transfer is large, and only of use where there is one.
+	p.f, p.o, p.at, p.steps, p.arrival, p.vast = f, o, o.happened(), p.steps[:0], -1, nil
+	p.reason, p.refuser, p.err, p.reservation, p.transferred = "", refusal{}, nil, nil, nil
 	switch o.Kind {
 	case Reserved:
 		p.reserve()
