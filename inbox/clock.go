@@ -11,6 +11,9 @@ import (
 	"onhand/offsets"
 )
 
+// TopicPartition names a partition.
+type TopicPartition = offsets.TopicPartition
+
 // Timekeeper is a BatchHandler for which time passes: something of its own falls due, without a record that says so.
 // The time of a partition is its log's: it stands at the timestamp of the record that is looked at, whatever becomes of
 // that record. Only where a log has been read to its end does the wall clock take over. So a service that was down for
@@ -29,13 +32,12 @@ type Timekeeper interface {
 
 	// Overdue returns, for each of tps in which something is due by the wall clock, up to when. It locks nothing. What it
 	// says is acted on if the partition's log turns out to have been read to its end, at a later moment.
-	Overdue(ctx context.Context, pool *pgxpool.Pool, tps []offsets.TopicPartition) (map[offsets.TopicPartition]time.Time,
-		error)
+	Overdue(ctx context.Context, pool *pgxpool.Pool, tps []TopicPartition) (map[TopicPartition]time.Time, error)
 }
 
 // Clock is the time of one partition in one batch.
 type Clock struct {
-	offsets.TopicPartition
+	TopicPartition
 
 	// Until is the latest timestamp of the partition's records in the batch. Zero: they have none.
 	Until time.Time
@@ -144,8 +146,8 @@ func (s *session) passTime(ctx context.Context) {
 	if !ok {
 		return
 	}
-	claims := make(map[offsets.TopicPartition]*claim)
-	var tps []offsets.TopicPartition
+	claims := make(map[TopicPartition]*claim)
+	var tps []TopicPartition
 	for _, c := range s.running() {
 		if s.dispatcher.position(c).idle {
 			claims[c.TopicPartition] = c
@@ -182,21 +184,6 @@ func (s *session) passTime(ctx context.Context) {
 
 // lapse lets time pass in c, which has been read up to the offset at, in as many transactions as it takes.
 func (s *session) lapse(ctx context.Context, c *claim, at int64, until time.Time) {
-	for ctx.Err() == nil {
-		p, ok := s.dispatcher.borrow(c)
-		if !ok {
-			return
-		}
-		b := &batch{parts: []*part{p}}
-		if p.from != at {
-			s.dispatcher.finish(b, make([]result, 1))
-			return
-		}
-		p.passTime = until
-		results := s.idle.apply(b)
-		s.dispatcher.finish(b, results)
-		if !results[0].moved {
-			return
-		}
+	for ctx.Err() == nil && s.apart(c, at, func(p *part) { p.passTime = until }) {
 	}
 }

@@ -137,8 +137,8 @@ func TestTimePassesRecordByRecordWhereverABatchIsCut(t *testing.T) {
 			w.scan([]any{&rows}, `
 select string_agg(event_id || ' ' || outcome || ' ' || message_id || ' ' || partition, ', ' order by event_id)
 from inbox where source = 'alarms'`)
-			if want := "A applied 42 0, B applied 42 0, C applied 42 0, D applied 42 0, E applied 42 0, F applied 42 0"; rows != want {
-				t.Errorf("the inbox has %s, want %s", rows, want)
+			if got := strings.ReplaceAll(rows, " applied 42 0", ""); got != "A, B, C, D, E, F" {
+				t.Errorf("the inbox has %s, want A to F, applied, with the effect 42 in partition 0", rows)
 			}
 			var counted string
 			w.scan([]any{&counted}, `

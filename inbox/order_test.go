@@ -68,7 +68,7 @@ func TestAPositionIsMovedOverTheInvisibleOnlyFromWhereItWasLookedFor(t *testing.
 	d := newDispatcher(10, 1<<20)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	c := &claim{session: s, next: 7, read: 7}
-	s.skip(c, 5, 9) // looked at from 5, but a batch has moved on since
+	s.apart(c, 5, func(p *part) { p.passTo = 9 }) // looked at from 5, but a batch has moved on since
 	if c.next != 7 || !c.idle() {
 		t.Errorf("the claim stands at %d, idle %v; want 7 and idle", c.next, c.idle())
 	}

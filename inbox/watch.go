@@ -106,21 +106,22 @@ func (s *session) passInvisible(ctx context.Context) {
 		if err != nil || until <= p.Next {
 			continue
 		}
-		s.skip(c, p.Next, until)
+		s.apart(c, p.Next, func(p *part) { p.passTo = until })
 	}
 }
 
-// skip moves c from one offset to another in a transaction of its own, out of the lanes' reach.
-func (s *session) skip(c *claim, from, until int64) {
+// apart runs a transaction without records for c, out of the lanes' reach, if c is idle at the offset at, and reports
+// whether it stored anything.
+func (s *session) apart(c *claim, at int64, prepare func(*part)) (stored bool) {
 	p, ok := s.dispatcher.borrow(c)
 	if !ok {
-		return
+		return false
 	}
-	b := &batch{parts: []*part{p}}
-	if p.from != from {
-		s.dispatcher.finish(b, make([]result, 1))
-		return
+	b, results := &batch{parts: []*part{p}}, make([]result, 1)
+	if p.from == at {
+		prepare(p)
+		results = s.idle.apply(b)
 	}
-	p.passTo = until
-	s.dispatcher.finish(b, s.idle.apply(b))
+	s.dispatcher.finish(b, results)
+	return results[0].moved
 }

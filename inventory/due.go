@@ -1,18 +1,15 @@
 package inventory
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onhand/inbox"
-	"onhand/offsets"
 )
 
 // A reservation lapses in the batch in which its partition's log passes the deadline: between the two records that it
@@ -65,8 +62,6 @@ func (d *dues) reset(clocks []*inbox.Clock) {
 	d.args = []any{topics, partitions, untils, max(maxDue/max(n, 1), 1), max(maxDueLines/max(n, 1), 1)}
 }
 
-func (d *dues) none() bool { return len(d.of) == 0 }
-
 // dueRows are the reservations that are due, and one more of each partition that has more than a batch can take, with
 // the place in which each lapses. The arguments are those of dues from the place on.
 func dueRows(place int) string {
@@ -115,7 +110,7 @@ func (h *Handler) readDue(rows pgx.Rows) error {
 		}
 		return nil
 	})
-	if len(h.due.of) > 0 && slices.ContainsFunc(h.due.of, func(d due) bool { return len(d.listed) > 0 || d.first != nil }) {
+	if slices.ContainsFunc(h.due.of, func(d due) bool { return len(d.listed) > 0 || d.first != nil }) {
 		h.hints.sawDue()
 	}
 	return err
@@ -203,8 +198,8 @@ where exists (
 
 // Overdue implements inbox.Timekeeper.
 func (h *Handler) Overdue(
-	ctx context.Context, pool *pgxpool.Pool, tps []offsets.TopicPartition,
-) (map[offsets.TopicPartition]time.Time, error) {
+	ctx context.Context, pool *pgxpool.Pool, tps []inbox.TopicPartition,
+) (map[inbox.TopicPartition]time.Time, error) {
 	topics, partitions := make([]string, len(tps)), make([]int32, len(tps))
 	for i, tp := range tps {
 		topics[i], partitions[i] = tp.Topic, tp.Partition
@@ -213,8 +208,8 @@ func (h *Handler) Overdue(
 	if err != nil {
 		return nil, fmt.Errorf("look for what has lapsed: %w", err)
 	}
-	found := make(map[offsets.TopicPartition]time.Time)
-	var tp offsets.TopicPartition
+	found := make(map[inbox.TopicPartition]time.Time)
+	var tp inbox.TopicPartition
 	var until time.Time
 	_, err = pgx.ForEachRow(rows, []any{&tp.Topic, &tp.Partition, &until}, func() error {
 		found[tp] = until
@@ -227,15 +222,4 @@ func (h *Handler) Overdue(
 		h.hints.sawDue()
 	}
 	return found, nil
-}
-
-// deadline is when a reservation lapses. Those of a partition lapse in this order.
-type deadline struct {
-	at  time.Time
-	key refKey
-}
-
-func (d deadline) compare(other deadline) int {
-	return cmp.Or(d.at.Compare(other.at), strings.Compare(d.key.tenant, other.key.tenant),
-		strings.Compare(d.key.id, other.key.id))
 }

@@ -2,13 +2,13 @@ package inventory
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"onhand/inbox"
-	"onhand/offsets"
 )
 
 // The times of these tests.
@@ -30,7 +30,7 @@ func reserves(id, sku string, quantity int64, at time.Time) occurrence {
 // lapses is a batch without items that lets time pass in partition 1, of a handler that expects something to be due.
 func (b *batch) lapses(t *testing.T, until time.Time) (c *inbox.Clock, load func() error) {
 	t.Helper()
-	c = &inbox.Clock{TopicPartition: offsets.TopicPartition{Topic: "inventory.events", Partition: 1}, Until: until}
+	c = &inbox.Clock{TopicPartition: inbox.TopicPartition{Topic: "inventory.events", Partition: 1}, Until: until}
 	c.Now = until
 	b.h.hints.sawDue()
 	return c, func() error {
@@ -154,12 +154,13 @@ func TestDeadlinesPassInTheOrderOfTimeTenantAndId(t *testing.T) {
 	extended := row("a", "extended", expires, p)
 	extended.deadline = late.Add(time.Second)
 	f.watch(extended)
-	order := func(now time.Time, first *deadline) (s string) {
+	order := func(now time.Time, first *deadline) string {
+		var s strings.Builder
 		for r := f.lapses(p, now, first); r != nil; r = f.lapses(p, now, first) {
-			s += r.key.tenant + "/" + r.key.id + " "
+			s.WriteString(r.key.tenant + "/" + r.key.id + " ")
 			r.state = stateExpired
 		}
-		return s
+		return s.String()
 	}
 	if got := order(expires, nil); got != "z/first " {
 		t.Errorf("at the deadline itself: %s", got)

@@ -69,7 +69,7 @@ type fold struct {
 	reservations map[refKey]*reservationRow
 	transfers    map[refKey]*transferRow
 	movements    []movement
-	deadlines    map[Partition]*deadlines // that may pass within the batch
+	deadlines    map[Partition][]deadline // that may pass within the batch, the next one first
 
 	bundles    bool                // there may be some among the SKUs
 	foreseen   map[skuKey][]string // what they may be made of; see Hints

@@ -84,8 +84,8 @@ with wanted as (
 )`
 
 const readReservations = `
-select w.tenant, w.reservation, r.state, r.expires_at, r.topic, r.partition, r.skus, r.locations, r.quantities, r.event_id,
-       r.event_source, r.place, r.state is null
+select w.tenant, w.reservation, r.state, r.expires_at, r.topic, r.partition, r.skus, r.locations, r.quantities,
+       r.event_id, r.event_source, r.place, r.state is null
        and (select true from reservations e where e.tenant = w.tenant and e.reservation = w.reservation) is not null
 from wanted w
 left join lateral (
@@ -196,9 +196,9 @@ func (h *Handler) readTransfers(rows pgx.Rows) error {
 
 // Inserts are plain, as those of stock are: a unique violation runs the batch again. What is updated is locked.
 //
-// The lines of all reservations are sent as one list, and each reservation's put together again by its number: arrays of
-// arrays would all have to be of one length. The numbers are sent, too: the planner takes generate_series for a thousand
-// rows, and would then read the whole table.
+// The lines of all reservations are sent as one list, and each reservation's put together again by its number: arrays
+// of arrays would all have to be of one length. The numbers are sent, too: the planner takes generate_series for a
+// thousand rows, and would then read the whole table.
 const (
 	changedReservations = `
 with lines as (
@@ -305,8 +305,8 @@ func queueReservations(q *pgx.Batch, sql string, rows []*reservationRow) {
 			skus, locations = append(skus, l.SKU), append(locations, l.Location)
 		}
 	}
-	q.Queue(sql, places, tenants, ids, states, deadlines, topics, partitions, events, sources, orEmpty(ords), orEmpty(skus),
-		orEmpty(locations), orEmpty(quantities), numbers)
+	q.Queue(sql, places, tenants, ids, states, deadlines, topics, partitions, events, sources, orEmpty(ords),
+		orEmpty(skus), orEmpty(locations), orEmpty(quantities), numbers)
 }
 
 // orEmpty is s, or an empty list where there is none: null would be something else.

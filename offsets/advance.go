@@ -136,7 +136,8 @@ func Queue(q *pgx.Batch, as []Advance) {
 		}
 	}
 	q.Queue(advance, topics, partitions, nexts, counters[0], counters[1], counters[2], counters[3], counters[4],
-		counters[5], hashes, windows, reasons, details, timeless, newest, made, ClockLead).Exec(func(tag pgconn.CommandTag) error {
+		counters[5], hashes, windows, reasons, details, timeless, newest, made, ClockLead,
+	).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != int64(n) {
 			return fmt.Errorf("advance offsets: %d rows changed, %d expected", tag.RowsAffected(), n)
 		}

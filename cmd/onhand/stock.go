@@ -21,7 +21,7 @@ type stockCmd struct {
 	Tenant   *string   `placeholder:"NAME" help:"Only of this tenant; an empty name is the tenant of events without one (all)."`
 	Location string    `placeholder:"NAME" help:"Only at this location."`
 	Prefix   string    `placeholder:"TEXT" help:"Only SKUs that begin so."`
-	Low      threshold `placeholder:"N" help:"Only where no more than N are available: --low=N; without N, 0."`
+	Low      threshold `placeholder:"N" help:"Only where no more than N are available: --low=N; without N, than the SKU's low_stock, or 0 if it has none."`
 	Negative bool      `help:"Only where less than nothing is available: more is promised than there is."`
 	Reserved bool      `help:"Only where something is reserved."`
 	Limit    string    `default:"100" placeholder:"N" help:"Most rows listed (${default})."`
@@ -50,7 +50,11 @@ func (c *stockCmd) settings(p *problems) {
 		Tenant: c.Tenant, SKUs: c.SKU, Prefix: c.Prefix, Location: c.Location, Negative: c.Negative, Reserved: c.Reserved,
 	}
 	c.filter.Limit = p.number("limit", c.Limit, 1, maxListed)
-	if c.Low != "" {
+	switch c.Low {
+	case "":
+	case ownLow:
+		c.filter.OwnLow = true
+	default:
 		low, err := strconv.ParseInt(string(c.Low), 10, 64)
 		if err != nil {
 			p.add("low", "%q is not a whole number", string(c.Low))
@@ -65,15 +69,19 @@ func (c *stockCmd) settings(p *problems) {
 	}
 }
 
-// threshold is a flag that means 0 without a value. Its text is kept, so that a wrong one is one problem among others.
+// threshold is a flag that means each SKU's own without a value. Its text is kept, so that a wrong one is one problem
+// among others.
 type threshold string
+
+// ownLow is what nobody can give as a number.
+const ownLow threshold = "low_stock"
 
 // IsBool lets kong accept the flag without a value.
 func (threshold) IsBool() bool { return true }
 
 // Decode takes the text as it is.
 func (t *threshold) Decode(ctx *kong.DecodeContext) error { //nolint:unparam // kong's interface
-	*t = "0"
+	*t = ownLow
 	if ctx.Scan.Peek().Type == kong.FlagValueToken {
 		*t = threshold(ctx.Scan.Pop().String())
 	}

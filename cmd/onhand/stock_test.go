@@ -14,13 +14,13 @@ func stocked(t *testing.T) (url string) {
 	url = testenv.Database(t)
 	execute(t, connect(t, url), `
 insert into stock (tenant, sku, location, on_hand, reserved, version, backorder, backorder_limit, last_topic,
-                   last_partition, updated_at)
-values ('', 'B', 'main', 7, 2, 3, 'deny', null, 't', 0, '2026-01-31T00:00:00Z'),
-       ('', 'A', 'north', 0, 0, 1, 'deny', null, 't', 0, now()),
-       ('', 'A', 'main', -3, 0, 2, 'limit', 20, 't', 0, now()),
-       ('', 'b', 'main', 4, 5, 1, 'allow', null, 't', 0, now()),
-       ('', 'it''s, "ü"𝄞', 'main', 100, 0, 1, 'deny', null, 't', 0, now()),
-       ('x', 'A', 'main', 50, 1, 9, 'deny', null, 't', 0, now())`)
+                   last_partition, updated_at, low_stock)
+values ('', 'B', 'main', 7, 2, 3, 'deny', null, 't', 0, '2026-01-31T00:00:00Z', 4),
+       ('', 'A', 'north', 0, 0, 1, 'deny', null, 't', 0, now(), null),
+       ('', 'A', 'main', -3, 0, 2, 'limit', 20, 't', 0, now(), null),
+       ('', 'b', 'main', 4, 5, 1, 'allow', null, 't', 0, now(), null),
+       ('', 'it''s, "ü"𝄞', 'main', 100, 0, 1, 'deny', null, 't', 0, now(), 100),
+       ('x', 'A', 'main', 50, 1, 9, 'deny', null, 't', 0, now(), null)`)
 	return url
 }
 
@@ -40,7 +40,8 @@ func TestStockIsListedInTheOrderOfItsKeyAndFiltered(t *testing.T) {
 		{[]string{"--location", "north"}, "/A/north"},
 		{[]string{"--prefix", "it's"}, "/" + odd + "/main"},
 		{[]string{"--prefix", "%"}, ""},
-		{[]string{"--low"}, "/A/main /A/north /b/main"},
+		{[]string{"--low"}, "/A/main /A/north /b/main /" + odd + "/main"},
+		{[]string{"--low=0"}, "/A/main /A/north /b/main"},
 		{[]string{"--low=-1"}, "/A/main /b/main"},
 		{[]string{"--low=5"}, "/A/main /A/north /B/main /b/main"},
 		{[]string{"--negative"}, "/A/main /b/main"},

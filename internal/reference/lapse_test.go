@@ -96,7 +96,9 @@ func TestWhatABatchCannotTakeLapsesInTheNextOnesInOrder(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, 1)
 	start := time.Now().Add(-ago)
-	records := []Record{s.record(0, start, move("received", "A", 100_000)), s.record(0, start, move("received", "B", 100_000))}
+	records := []Record{
+		s.record(0, start, move("received", "A", 100_000)), s.record(0, start, move("received", "B", 100_000)),
+	}
 	// Of 2,500, half have the same deadline, and the ids do not stand in the order of the log.
 	for i := range 2500 {
 		at := start.Add(time.Hour)
@@ -174,7 +176,7 @@ func TestNothingLapsesByTheClockBesideAnOpenTransaction(t *testing.T) {
 	stop := startMember(t, serviceConfig(s.pool, s.brokers, s.topic, inventory.Config{}))
 	s.waitRead()
 	deadline := time.Until(now.Add(2 * time.Second))
-	time.Sleep(deadline + 5*time.Second) // two looks and more
+	<-time.After(deadline + 5*time.Second) // two looks and more
 	if got := s.states(); got != "r open" {
 		t.Errorf("beside an open transaction: %s, want r open", got)
 	}
@@ -214,16 +216,12 @@ func TestAHaltedPartitionLetsNothingLapse(t *testing.T) {
 	s.waitRead()
 	stop()
 	// Halted, it may lie before something that was in time; and by the clock both are over now.
-	if _, err := s.pool.Exec(t.Context(), `
-update offsets set halt_reason = 'topic_compacted', halt_detail = 'a test', halted_at = now() where partition = 0`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.pool.Exec(t.Context(), `update reservations set expires_at = now() - interval '1 h'`); err != nil {
-		t.Fatal(err)
-	}
+	testenv.Execute(t, s.pool, `
+update offsets set halt_reason = 'topic_compacted', halt_detail = 'a test', halted_at = now() where partition = 0`)
+	testenv.Execute(t, s.pool, `update reservations set expires_at = now() - interval '1 h'`)
 	stop = startMember(t, cfg)
 	s.waitStates("r0 open, r1 expired")
-	time.Sleep(3 * time.Second)
+	<-time.After(3 * time.Second)
 	s.waitStates("r0 open, r1 expired")
 	stop()
 }
@@ -249,7 +247,9 @@ func TestWhatIsDueBehindAHeldRowHoldsUpItsOwnPartitionAlone(t *testing.T) {
 	late := s.record(0, start.Add(2*time.Minute), move("sold", "B", 5))
 	s.send(s.record(0, start.Add(60*time.Second), move("received", "B", 1)), late,
 		s.record(1, start.Add(time.Hour), move("received", "C", 1)))
-	testenv.Eventually(t, patience, "all but the late record is read", func() bool { return decided(t, s.pool) == s.sent-1 })
+	testenv.Eventually(t, patience, "all but the late record is read", func() bool {
+		return decided(t, s.pool) == s.sent-1
+	})
 	s.waitStates("q expired, r open")
 	if err := holder.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
@@ -268,7 +268,8 @@ func TestWhatIsFulfilledWhileItLapsesEndsOnce(t *testing.T) {
 	s := newShop(t, 2)
 	start := time.Now().Add(-ago)
 	var made, fulfilled []Record
-	made = append(made, s.record(0, start, move("received", "A", 10_000)), s.record(0, start, move("received", "B", 10_000)))
+	made = append(made, s.record(0, start, move("received", "A", 10_000)),
+		s.record(0, start, move("received", "B", 10_000)))
 	for i := range reservations {
 		id := fmt.Sprintf(`,"reservation":"r%d"`, i)
 		made = append(made, s.record(0, start, several("reserved", of("A", "main", 1), of("B", "main", 2))+id+
@@ -286,7 +287,7 @@ func TestWhatIsFulfilledWhileItLapsesEndsOnce(t *testing.T) {
 	rand.Shuffle(len(fulfilled), func(i, j int) { fulfilled[i], fulfilled[j] = fulfilled[j], fulfilled[i] })
 	for i := range 5 {
 		s.send(fulfilled[i*80 : (i+1)*80]...)
-		time.Sleep(100 * time.Millisecond) // so that some are before it, and some are not
+		<-time.After(100 * time.Millisecond) // so that some are before it, and some are not
 		s.send(s.record(0, start.Add(time.Duration(60+i)*time.Second), move("received", "A", 1)))
 	}
 	s.waitRead()
@@ -303,8 +304,8 @@ from reservations`); got != "0 0 0 0" {
 	}
 	n := scalar[int64](t, s.pool, "select count(*) from reservations where state = 'fulfilled'")
 	t.Logf("%d of %d were fulfilled", n, reservations)
-	if got, want := scalar[string](t, s.pool, "select string_agg(on_hand || ' ' || reserved, ', ' order by sku) from stock"),
-		fmt.Sprintf("%d 0, %d 0", 10_005-n, 10_000-2*n); got != want {
+	const rows = "select string_agg(on_hand || ' ' || reserved, ', ' order by sku) from stock"
+	if got, want := scalar[string](t, s.pool, rows), fmt.Sprintf("%d 0, %d 0", 10_005-n, 10_000-2*n); got != want {
 		t.Errorf("stock is %s, want %s", got, want)
 	}
 	s.verify()

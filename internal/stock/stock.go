@@ -28,6 +28,7 @@ type Row struct {
 	Version        int64     `db:"version" json:"version"`
 	Backorder      string    `db:"backorder" json:"backorder"`
 	BackorderLimit *int64    `db:"backorder_limit" json:"backorder_limit"` // only of the policy limit
+	LowStock       *int64    `db:"low_stock" json:"low_stock"`             // nil = the SKU has no threshold
 	UpdatedAt      time.Time `db:"updated_at" json:"updated_at"`
 }
 
@@ -38,6 +39,7 @@ type Filter struct {
 	Prefix   string // of the SKU
 	Location string
 	Low      *int64 // available is at or below it
+	OwnLow   bool   // available is at or below the SKU's low_stock, or 0 if it has none
 	Negative bool   // available is below zero
 	Reserved bool   // something is reserved
 	After    Key    // rows behind it in the order of the key
@@ -52,7 +54,7 @@ type querier interface {
 // prefix, the SKUs from the first to the last one that is named, and what comes after a row.
 const list = `
 select tenant, sku, location, on_hand, reserved, on_hand - reserved as available, damaged, in_transit, version,
-       backorder, backorder_limit, updated_at
+       backorder, backorder_limit, low_stock, updated_at
 from stock
 where (tenant, sku, location) > ($1, $2, $3)
   and ($4::text is null or tenant = $4)
@@ -61,10 +63,11 @@ where (tenant, sku, location) > ($1, $2, $3)
   and starts_with(sku, $8)
   and ($9 = '' or location = $9)
   and ($10::bigint is null or on_hand - reserved <= $10)
-  and (not $11 or on_hand - reserved < 0)
-  and (not $12 or reserved > 0)
+  and (not $11 or on_hand - reserved <= coalesce(low_stock, 0))
+  and (not $12 or on_hand - reserved < 0)
+  and (not $13 or reserved > 0)
 order by tenant, sku, location
-limit $13`
+limit $14`
 
 // List returns the rows that f lets through, in the order of their key, and whether there are more.
 func List(ctx context.Context, db querier, f Filter) (found []Row, more bool, err error) {
@@ -73,7 +76,7 @@ func List(ctx context.Context, db querier, f Filter) (found []Row, more bool, er
 		least, most = max(least, slices.Min(f.SKUs)), slices.Max(f.SKUs)
 	}
 	rows, err := db.Query(ctx, list, f.After.Tenant, f.After.SKU, f.After.Location, f.Tenant, f.SKUs, least, most,
-		f.Prefix, f.Location, f.Low, f.Negative, f.Reserved, f.Limit+1)
+		f.Prefix, f.Location, f.Low, f.OwnLow, f.Negative, f.Reserved, f.Limit+1)
 	if err == nil {
 		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Row])
 	}
