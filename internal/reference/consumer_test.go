@@ -58,6 +58,10 @@ func TestTheServiceDoesWhatTheReferenceDoesWhateverItsBatches(t *testing.T) {
 			l.consume(t, longest)
 		})
 	}
+	t.Run("by members that come and go", func(t *testing.T) {
+		t.Parallel()
+		l.consumeByMany(t)
+	})
 }
 
 // newLog writes a history into each partition.
@@ -119,15 +123,51 @@ func send(t *testing.T, producer sarama.SyncProducer, records []Record) {
 func (l *log) consume(t *testing.T, longest int) {
 	t.Helper()
 	pool, stop := startService(t, l.brokers, l.topic, longest)
-	total := 0
+	l.waitRead(t, pool, l.records())
+	stop()
+	l.compare(t, pool)
+}
+
+// consumeByMany lets members read the log of which one leaves and another comes, again and again, each in the middle of
+// what it does.
+func (l *log) consumeByMany(t *testing.T) {
+	t.Helper()
+	pool := testenv.Pool(t, testenv.Database(t))
+	cfg := serviceConfig(pool, l.brokers, l.topic, inventory.Config{})
+	cfg.MaxBatch = 3
+	members := []func(){startMember(t, cfg), startMember(t, cfg)}
+	const changes = 4
+	for n := range changes {
+		l.waitRead(t, pool, l.records()*(n+1)/(changes+1))
+		members[n]()
+		members = append(members, startMember(t, cfg))
+	}
+	l.waitRead(t, pool, l.records())
+	for _, stop := range members[changes:] {
+		stop()
+	}
+	l.compare(t, pool)
+}
+
+func (l *log) records() (total int) {
 	for _, h := range l.histories {
 		total += len(h.records)
 	}
-	testenv.Eventually(t, patience, "the log is read", func() bool {
-		return decided(t, pool) == total && (!serviceKnows().Deadlines || scalar[int64](t, pool,
+	return total
+}
+
+// waitRead waits until so many records are read; if these are all, also until all that is due has lapsed.
+func (l *log) waitRead(t *testing.T, pool *pgxpool.Pool, n int) {
+	t.Helper()
+	testenv.Eventually(t, patience, fmt.Sprintf("%d records are read", n), func() bool {
+		return decided(t, pool) >= n && (n < l.records() || scalar[int64](t, pool,
 			"select count(*) from reservations where state = 'open' and expires_at < now()") == 0)
 	})
-	stop()
+}
+
+// compare compares what a service has with what it should have.
+func (l *log) compare(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
 	for p, h := range l.histories {
 		h.compare(t, pool, fmt.Sprintf("partition %d", p))
 	}
