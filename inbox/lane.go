@@ -192,6 +192,9 @@ func (l *lane) failed(b *batch, err error) []result {
 			r := &results[i]
 			r.attempt.failures++ // should what Load finds never suffice, this must not become a busy loop
 			r.pause = backoff(contentionPause, r.attempt.failures)
+			if r.attempt.failures > 2 { // less of it may be found at once
+				r.attempt.solo, r.attempt.limit = true, max(len(b.parts[i].works)/2, 1)
+			}
 		}
 		return results
 	}
@@ -261,6 +264,8 @@ func (l *lane) suspect(b *batch, p *part, r *result, cause class, err error) {
 	r.attempt.solo, r.pause = true, 0
 	switch {
 	case len(b.parts) > 1:
+	case len(p.works) == 0: // time passes: no record is at fault
+		r.pause = backoff(infrastructurePause, r.attempt.failures)
 	case len(p.works) > 1:
 		r.attempt.limit = len(p.works) / 2
 	case cause == classPoison && p.attempt.condemn == nil:

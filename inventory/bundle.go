@@ -36,6 +36,10 @@ func (p *plan) apart(lines []Line) []Line {
 	if !p.f.bundles || !slices.ContainsFunc(lines, p.isBundle) {
 		return lines
 	}
+	if p.countParts(lines) > maxEventParts {
+		p.refuse(tooManyParts)
+		return nil
+	}
 	var shares []share
 	for _, l := range lines {
 		if p.isBundle(l) {
@@ -59,11 +63,27 @@ func (p *plan) apart(lines []Line) []Line {
 	return p.linesOf(sums)
 }
 
+// maxEventParts bounds what the lines of an event may come to when bundles are taken apart: as many rows of stock are
+// locked and written at once as is done well within a transaction's timeouts.
+const maxEventParts = 10_000
+
+// countParts is how many lines these come to.
+func (p *plan) countParts(lines []Line) (n int) {
+	for _, l := range lines {
+		if p.isBundle(l) {
+			n += len(p.f.rows[stockKey{p.o.tenant, l.SKU, l.Location}].sku.bundle)
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
 // addParts adds what l asks of the parts of its bundle.
 func (p *plan) addParts(shares []share, l Line) []share {
 	sku := p.f.rows[stockKey{p.o.tenant, l.SKU, l.Location}].sku
 	if l.IfVersion != AnyVersion && l.IfVersion != 0 { // that of the row that a bundle has not
-		p.refuse(versionMismatch)
+		p.refuseLine(versionMismatch, l)
 		return nil
 	}
 	// Fewer ids were drawn than it may take, even if its rows are here for another event.
@@ -78,7 +98,7 @@ func (p *plan) addParts(shares []share, l Line) []share {
 			p.fail(fmt.Errorf("part %q of bundle %q: %w", part.SKU, l.SKU, errUnforeseen))
 			return nil
 		case row.isBundle():
-			p.refuse(bundleOfBundle)
+			p.refuseLine(bundleOfBundle, l)
 			return nil
 		}
 		high, quantity := bits.Mul64(uint64(l.Quantity), uint64(part.Quantity)) // both are more than 0

@@ -208,6 +208,40 @@ func TestIDsAreDrawnForAllParts(t *testing.T) {
 	expectRuns(t, conn, h, 1, moves(Sold, "kit", "main", 15), promises("S", Line{"kit", "main", 1, AnyVersion}))
 }
 
+// An event whose rows nobody could lock and write in time is refused by what it asks for, and not by how long it takes.
+func TestAnEventOfTooManyPartsIsRejected(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, testenv.Database(t))
+	parts := make([]string, maxParts)
+	for i := range parts {
+		parts[i] = fmt.Sprintf("part %02d", i)
+	}
+	commitHistory(t, conn, bundles("kit", parts...))
+	h := NewHandler(Config{})
+	for _, tt := range []struct {
+		lines int
+		want  string
+		rows  bool // of the parts are locked, the second time
+	}{{100, insufficientStock, true}, {101, tooManyParts, false}, {maxLines, tooManyParts, false}} {
+		sale := moves(Sold, "kit", "main", 1)
+		sale.Lines = nil
+		for i := range tt.lines {
+			sale.Lines = append(sale.Lines, Line{"kit", fmt.Sprintf("shelf %03d", i), 1, AnyVersion})
+		}
+		for range 2 { // without a hint, and with it
+			is := items([]occurrence{sale})
+			_, err := runs(t.Context(), conn, h, is)
+			must(t, err)
+			if is[0].Rejected() != tt.want {
+				t.Errorf("%d lines are rejected as %q, want %q", tt.lines, is[0].Rejected(), tt.want)
+			}
+		}
+		if got := len(h.keys) > tt.lines; got != tt.rows {
+			t.Errorf("%d lines need %d rows", tt.lines, len(h.keys))
+		}
+	}
+}
+
 func TestABundleWhosePartIsHeldIsBlocked(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

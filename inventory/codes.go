@@ -173,6 +173,7 @@ const (
 
 	hasStock       = "has_stock"
 	isBundle       = "is_bundle"
+	tooManyParts   = "too_many_parts"
 	bundleOfBundle = "bundle_of_bundle"
 
 	countOutdated = "count_outdated"
@@ -200,6 +201,7 @@ func RejectCodes() []Code {
 		{policyConflict, "Stock that is there would break the SKU's new policy."},
 		{hasStock, "The SKU has a row of stock somewhere, so it cannot become a bundle."},
 		{isBundle, "The SKU is a bundle, which has no stock of its own: only its parts can do this."},
+		{tooManyParts, "The bundles of the event come to more than 10000 lines when they are taken apart."},
 		{bundleOfBundle, "A part of the bundle is itself a bundle."},
 		{countOutdated, "Goods have moved since they were counted: what was counted then says nothing about now."},
 		{alreadyExpired, "The reservation's deadline is not after the record that sets it."},

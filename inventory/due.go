@@ -154,6 +154,7 @@ func (h *Handler) passTo(of *due, now time.Time) error {
 	if now.IsZero() {
 		return nil
 	}
+	now = noLater(now) // as it was asked for
 	at := Partition{of.clock.Topic, of.clock.Partition}
 	for {
 		r := h.fold.lapses(at, now, of.first)

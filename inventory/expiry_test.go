@@ -172,3 +172,38 @@ func TestDeadlinesPassInTheOrderOfTimeTenantAndId(t *testing.T) {
 		t.Errorf("in the end: %s", got)
 	}
 }
+
+// Nanoseconds for milliseconds: what is believed of such a record's date must be the same for the deadline that it sets
+// and for the time that passes with it.
+func TestWhereABatchIsCutChangesNothingOfAbsurdDates(t *testing.T) {
+	t.Parallel()
+	absurd := time.UnixMilli(made.UnixNano())
+	for _, cut := range []int{1, 2} {
+		conn := newClients(t).one
+		commitHistory(t, conn, moves(Received, "S", "main", 5))
+		reserved := reserves("r", "S", 2, time.Time{})
+		reserved.Deadline.After = 60
+		sold := moves(Sold, "S", "main", 1)
+		is := items([]occurrence{reserved, sold})
+		is[0].Record.Timestamp, is[1].Record.Timestamp = absurd, absurd.Add(time.Hour)
+		h := NewHandler(Config{})
+		for first := 0; first < len(is); first += len(is) / cut {
+			part := is[first : first+len(is)/cut]
+			for _, item := range part {
+				item.Now = item.Record.Timestamp
+			}
+			b, err := begin(t.Context(), conn, h)
+			must(t, err)
+			c, _ := b.lapses(t, part[len(part)-1].Now)
+			c.Now = time.Time{}
+			q := &pgx.Batch{}
+			h.LoadDue(q, []*inbox.Clock{c}, inbox.WaitForLocks)
+			h.Load(q, part, inbox.WaitForLocks)
+			must(t, b.tx.SendBatch(t.Context(), q).Close())
+			must(t, b.applyAndCommit(t.Context(), part))
+		}
+		if state, reserved := stateOf(t, conn); state != stateOpen || reserved != 2 {
+			t.Errorf("in %d batches it is %s, with %d reserved; want open, 2", cut, state, reserved)
+		}
+	}
+}

@@ -33,6 +33,7 @@ func (h *Handler) collect(items []*inbox.Item) {
 		}
 		h.counted = h.counted || !e.CountedAt.IsZero()
 		lines := len(e.Lines)
+		apart := e.Kind.takesApart() && h.foreseenLines(item.Tenant, e) <= maxEventParts // or it will be refused
 		h.note(item.Tenant, e)
 		for i := 0; i < len(e.Lines) && e.Kind != TransferReceived; i++ { // where it arrives is the transfer's to say
 			l := &e.Lines[i]
@@ -41,7 +42,7 @@ func (h *Handler) collect(items []*inbox.Item) {
 			if e.Kind == Transferred {
 				h.want(stockKey{item.Tenant, l.SKU, e.To})
 			}
-			if e.Kind.takesApart() {
+			if apart {
 				lines += h.wantParts(k) - 1
 			}
 		}

@@ -73,6 +73,14 @@ func (h *Handler) wantParts(k stockKey) int {
 	return min(max(len(parts), 1), maxParts) // there are more of several definitions, of which one counts
 }
 
+// foreseenLines is how many lines those of e come to when bundles are taken apart, as far as is known.
+func (h *Handler) foreseenLines(tenant string, e *Event) (n int) {
+	for i := range e.Lines {
+		n += min(max(len(h.foreseen(skuKey{tenant, e.Lines[i].SKU})), 1), maxParts)
+	}
+	return n
+}
+
 // takeBundle notes the parts in s's row: their SKUs, then as many quantities.
 func (h *Handler) takeBundle(s *skuRow, column []string) error {
 	if len(column) == 0 || s.bundled {

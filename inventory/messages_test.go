@@ -103,6 +103,7 @@ func TestARejectionSaysWhatWasAskedAndWhatWasThere(t *testing.T) {
 		`{"id":"nearly","kind":"stock.received","sku":"G","quantity":9223372036854775802}`,
 		`{"id":"both","kind":"stock.received","lines":[{"sku":"G","quantity":9,"location":"a"},`+
 			`{"sku":"G","quantity":9,"location":"b"}]}`,
+		`{"id":"kit","kind":"sku.defined","sku":"kit","bundle":[{"sku":"A","quantity":1}]}`,
 	)
 	must(t, commitBatch(t.Context(), conn, NewHandler(Config{}), is))
 	const (
@@ -163,6 +164,11 @@ func TestARejectionSaysWhatWasAskedAndWhatWasThere(t *testing.T) {
 		{
 			`"kind":"stock.transfer_received","transfer":"x","sku":"A","quantity":1`, "A",
 			`"sku":"A","location":"south","quantity":1,"transfer":"x"|stock.transfer_received","reason":"not_in_transfer`,
+		},
+		{
+			`"kind":"stock.sold","sku":"kit","quantity":1,"if_version":4`, "kit",
+			`"sku":"kit","location":"main","quantity":1,"if_version":4,"on_hand":0,"reserved":0,"available":0,"version":0` +
+				`|stock.sold","reason":"version_mismatch`,
 		},
 		{
 			`"kind":"sku.defined","sku":"C","backorder":"limit","backorder_limit":1`, "C",

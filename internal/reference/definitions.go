@@ -72,9 +72,23 @@ func (i *Installation) rowsOf(key SKUKey) []Place {
 
 func (i *Installation) isBundle(at Place) bool { return len(i.SKUs[at.skuKey()].Bundle) > 0 }
 
+// mostParts is how many lines an event may have when its bundles are taken apart.
+const mostParts = 10_000
+
+// parts is how many lines these are then; without bundles it does not matter.
+func (s *step) parts(lines []line) (n int) {
+	for _, l := range lines {
+		n += max(1, len(s.world.SKUs[s.place(l.item).skuKey()].Bundle))
+	}
+	return n
+}
+
 // apart puts the parts of bundles in the place of these: so many of each, where the line is. A bundle has no row, so
 // the version that its line may ask for is 0.
 func (s *step) apart(lines []line) (apart []line, reason string) {
+	if total := s.parts(lines); total > mostParts {
+		return nil, "too_many_parts"
+	}
 	sums := make(map[item]line)
 	add := func(l line) {
 		if sum, ok := sums[l.item]; ok {
@@ -90,11 +104,13 @@ func (s *step) apart(lines []line) (apart []line, reason string) {
 			continue
 		}
 		if !l.versionHolds(0) {
+			s.blame(l, "version_mismatch")
 			return nil, "version_mismatch"
 		}
 		for _, p := range s.world.SKUs[at.skuKey()].Bundle {
 			part := item{p.SKU, l.location}
 			if s.world.isBundle(s.place(part)) {
+				s.blame(l, "bundle_of_bundle")
 				return nil, "bundle_of_bundle"
 			}
 			add(line{item: part, quantity: times(l.quantity, big.NewInt(p.Quantity))})
