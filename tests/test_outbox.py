@@ -52,7 +52,7 @@ def test_a_topic_that_comes_late_gets_what_waited_for_it(installation: Installat
     installation.await_true(lambda: installation.outgoing in installation.command("outbox", "show").stdout,
                             "show to name the topic")
     status = json.loads(installation.command("status", "-o", "json").stdout)["outbox"]
-    assert status["waiting"] == installation.database.value("select count(*) from movements")
+    assert status["waiting"] == installation.database.value("select count(*) from outbox")
     assert installation.outgoing in status["waiting_for"]
     installation.topics.create(installation.outgoing, 3)
     installation.check()

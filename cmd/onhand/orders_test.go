@@ -32,7 +32,7 @@ func TestMembersWithOrdersInOppositeOrderDoNotDeadlock(t *testing.T) {
 	o.awaitRead(t, pool, topic, o.promises)
 	waited := 0
 	o.send(t, topic, o.orders)
-	testenv.Eventually(t, waitingTime, "the orders are read", func() bool {
+	testenv.Eventually(t, 3*waitingTime, "the orders are read", func() bool {
 		waited += query[int](t, pool, `select count(*) from pg_stat_activity where wait_event_type = 'Lock'`)
 		return o.areRead(t, pool)
 	})

@@ -56,10 +56,13 @@ class Outgoing:
             latest[shelf] = version
 
     def _beside(self, record: Record, latest: dict[Shelf, int]) -> None:
-        """What is told beside movements stands behind the version that it is about, and before the next one."""
+        """What is told beside movements stands behind the version that it is about, and before the next one. A rejection
+        because there is no row rests on nothing that could be locked: another partition may have made it meanwhile."""
         fields = _fields(record)
         if "version" not in fields:
             return  # a rejection that is not about a shelf
+        if fields["version"] == 0:
+            return
         shelf = (fields.get("tenant", ""), fields["sku"], fields["location"])
         if fields["version"] != latest[shelf]:
             self._say(f"offset {record.offset}: {fields['kind']} of version {fields['version']} of {shelf} "
