@@ -289,6 +289,9 @@ create table outbox_relay (
     intent_by      uuid,                           -- given the same number by copies of a database are told apart
     position_topic text,                           -- where Kafka keeps its answer; null = nowhere yet
     overruled      boolean not null default false, -- an operator decided: done counts, whatever Kafka says
+    -- The state of the last transaction, as Kafka told it before it was ended again, which takes that away; null = nothing
+    -- is being ended again.
+    ending         text,
     -- The lease: who may publish. It ends by this server's clock.
     token          uuid,
     owner          text,

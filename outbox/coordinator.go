@@ -37,8 +37,8 @@ const (
 // errNoTransaction is a transactional id that no broker has heard of.
 const errNoTransaction = sarama.KError(105)
 
-// state is the name that Kafka has for what became of the last transaction; empty = there was none.
-func (c *coordinator) state(ctx context.Context) (state string, err error) {
+// state is the name that Kafka has for what became of the last transaction, and whose it was; empty = there was none.
+func (c *coordinator) state(ctx context.Context) (state string, p producerID, err error) {
 	err = c.ask(ctx, "describe the last transaction", func(b *sarama.Broker) error {
 		answer, err := b.DescribeTransactions(&sarama.DescribeTransactionsRequest{TransactionalIDs: []string{c.id}})
 		if err != nil {
@@ -48,13 +48,13 @@ func (c *coordinator) state(ctx context.Context) (state string, err error) {
 			return sarama.ErrIncompleteResponse
 		}
 		s := answer.TransactionStates[0]
-		state = s.TransactionState
+		state, p = s.TransactionState, producerID{s.ProducerID, s.ProducerEpoch}
 		return failure(s.ErrorCode)
 	})
 	if errors.Is(err, errNoTransaction) {
-		return "", nil
+		return "", p, nil
 	}
-	return state, err
+	return state, p, err
 }
 
 // begin fences every other producer, has Kafka end what it had under way, and waits for that.
@@ -152,6 +152,9 @@ const askAgainPause = 20 * time.Millisecond
 
 // ask repeats a request until it is answered, ctx ends, or an error does not pass by itself.
 func (c *coordinator) ask(ctx context.Context, what string, request func(*sarama.Broker) error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", what, ctx.Err())
+	}
 	for {
 		b, err := c.client.TransactionCoordinator(c.id)
 		if err == nil {

@@ -3,6 +3,7 @@ package outbox
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/rs/zerolog"
@@ -88,4 +89,29 @@ func TestATopicThatMayNotBeWrittenHoldsUpNoneOfItsTurn(t *testing.T) {
 	if said := log.String(); strings.Contains(said, "not attempt") {
 		t.Errorf("a session ended because of a topic that is not refused:\n%s", said)
 	}
+}
+
+// The abort of an attempt may go unheard as a commit may, and the next attempt must not be the same producer's.
+func TestASlowTurnThatMayNotBeWrittenEndsTheSession(t *testing.T) {
+	t.Parallel()
+	kafka := startGuarded(t)
+	topic, forbidden := kafka.Topic(1, nil), kafka.Topic(1, nil)
+	w := newSceneAt(t, testenv.Database(t), kafka.Brokers(), topic)
+	w.forbid(forbidden)
+	var log testenv.Buffer
+	cfg := w.config()
+	cfg.Log = zerolog.New(&log)
+	w.start(cfg)
+	sessions := func() int { return strings.Count(log.String(), "publishing messages") }
+	w.say(topic, "k", "first")
+	w.waitFor(topic, "first")
+	before := sessions()
+	kafka.Freeze()
+	w.say(forbidden, "k", "1")
+	pause(t.Context(), slowTurn+time.Second)
+	kafka.Thaw()
+	testenv.Eventually(t, patience, "another session begins", func() bool { return sessions() > before })
+	w.say(topic, "k", "goes on")
+	w.waitFor(topic, "first", "goes on")
+	w.waitAside("1 topic_refused waiting")
 }

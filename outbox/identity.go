@@ -12,7 +12,8 @@ import (
 const haltNewIdentity = `
 update outbox_relay
 set halt_reason = $1, halt_detail = $2, halted_at = clock_timestamp(), token = null, owner = null, lease_until = null,
-    waiting_for = null, waiting_since = null, position_topic = null, overruled = false, updated_at = clock_timestamp()
+    waiting_for = null, waiting_since = null, position_topic = null, overruled = false, ending = null,
+    updated_at = clock_timestamp()
 where intent > 0`
 
 // HaltForNewIdentity halts the outbox of a database that gets another identity than former, if it has ever published.

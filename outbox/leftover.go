@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
@@ -22,12 +23,22 @@ import (
 type leftover struct {
 	partitions []kafkalog.TopicPartition
 	position   bool
+	silent     []kafkalog.TopicPartition // that do not say
 }
 
 func (l leftover) nowhere() bool { return !l.position && len(l.partitions) == 0 }
 
 // maxEndings bounds how often a transaction is ended again: other producers' may be open in the same partitions.
 const maxEndings = 2
+
+// Kafka's names for what became of a transaction, as far as they are told apart here. A producer that has begun and
+// written nothing has stateEmpty, whatever the one before it left.
+const (
+	stateEmpty     = "Empty"
+	stateOngoing   = "Ongoing"
+	stateCommitted = "CompleteCommit"
+	stateAborted   = "CompleteAbort"
+)
 
 // endLast makes sure that readers know the end of the last transaction, wherever this outbox may have written.
 func (s *session) endLast(ctx context.Context, found row) error {
@@ -36,15 +47,50 @@ func (s *session) endLast(ctx context.Context, found row) error {
 		return fmt.Errorf("connect to Kafka: %w", err)
 	}
 	defer func() { _ = client.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.TransactionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 4*s.cfg.TransactionTimeout)
 	defer cancel()
 	// Mostly nothing is open, and nobody has to be fenced to see that.
-	if l, _, err := s.leftOpen(ctx, client, found); err != nil || l.nowhere() {
+	l, _, err := s.look(ctx, client, found)
+	if err != nil {
 		return err
 	}
+	if l.nowhere() {
+		return s.ended(ctx, found)
+	}
 	c := &coordinator{client, s.cfg.id(), s.cfg.TransactionTimeout}
-	state, err := c.state(ctx) // beginning takes it away
-	if err != nil || state == "" {
+	state, err := s.lastState(ctx, c, found)
+	if err != nil {
+		return err
+	}
+	if _, known := outcome(state, found, nil); !known {
+		return s.outcomeUnknown(ctx, client, found, l, state)
+	}
+	return s.endAgain(ctx, c, found, state)
+}
+
+// lastState is how the last transaction stood before anybody began to end it again. A session that was to do that and
+// died has left it in the row, and Kafka's own answer is about what that session did: nothing yet, half, or all of it.
+func (s *session) lastState(ctx context.Context, c *coordinator, found row) (string, error) {
+	state, p, err := c.state(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case found.ending == "":
+	case state == "", state == stateEmpty:
+		return found.ending, nil
+	case state == stateOngoing && found.ending != stateOngoing:
+		// It died before it said how to end. Whoever begins now aborts what may have been committed.
+		commit, _ := outcome(found.ending, found, nil)
+		return found.ending, c.end(ctx, p, commit)
+	}
+	return state, nil
+}
+
+// endAgain begins, which takes the last transaction's state away, and ends it as state says wherever it is open.
+func (s *session) endAgain(ctx context.Context, c *coordinator, found row, state string) error {
+	// Stored first: whoever comes after a crash in between finds that another transaction was the last one.
+	if err := s.lease.ending(ctx, state); err != nil {
 		return err
 	}
 	for range maxEndings {
@@ -52,22 +98,56 @@ func (s *session) endLast(ctx context.Context, found row) error {
 		if err != nil {
 			return err
 		}
+		s.cfg.steps.step(stepBegunAgain)
 		// What was only under way has ended now.
-		l, kafka, err := s.leftOpen(ctx, client, found)
-		if err != nil || l.nowhere() {
+		l, kafka, err := s.look(ctx, c.client, found)
+		if err != nil {
 			return err
 		}
-		commit, known := outcome(state, found, kafka)
-		if !known {
-			return nil
+		if l.nowhere() {
+			return s.lease.ending(ctx, "")
+		}
+		commit, _ := outcome(state, found, kafka)
+		state = stateAborted
+		if commit {
+			state = stateCommitted
+		}
+		if err := s.lease.ending(ctx, state); err != nil {
+			return err
 		}
 		s.log.Warn().Int("partitions", len(l.partitions)).Bool("position", l.position).Bool("committed", commit).
 			Msg("readers have not heard of the end of the last transaction; it is ended again")
 		if err := s.end(ctx, c, p, l, commit); err != nil {
 			return err
 		}
+		s.cfg.steps.step(stepEndedAgain)
 	}
-	_, err = c.begin(ctx)
+	if _, err := c.begin(ctx); err != nil {
+		return err
+	}
+	return s.lease.ending(ctx, "")
+}
+
+// ended notes that nothing is open any more.
+func (s *session) ended(ctx context.Context, found row) error {
+	if found.ending == "" {
+		return nil
+	}
+	return s.lease.ending(ctx, "")
+}
+
+// outcomeUnknown is where nobody knows how to end what is open. In partitions it may be another producer's; a position
+// that is open can only be this one's, and nothing can be published without it.
+func (s *session) outcomeUnknown(ctx context.Context, client sarama.Client, found row, l leftover, state string) error {
+	if !l.position {
+		return nil
+	}
+	_, err := s.kafkaPosition(ctx, client, found, s.cfg.TransactionTimeout) // perhaps it was only slow
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		id := s.cfg.id()
+		return fmt.Errorf("the position of group %s cannot be read: a transaction of %s is open there, and its outcome is "+
+			"unknown (Kafka's state of the last one: %q): %w", id, id, state, err)
+	}
 	return err
 }
 
@@ -75,14 +155,45 @@ func (s *session) endLast(ctx context.Context, found row) error {
 // have got the commit in between.
 func outcome(state string, found row, kafka *place) (commit, known bool) {
 	switch state {
-	case "PrepareCommit", "CompleteCommit":
+	case "PrepareCommit", stateCommitted:
 		return true, true
-	case "Ongoing":
+	case stateOngoing:
 		return kafka != nil && found.intent != found.done && found.intent.same(*kafka), true
-	case "PrepareAbort", "CompleteAbort", "PrepareEpochFence":
+	case "PrepareAbort", stateAborted, "PrepareEpochFence":
 		return false, true
 	}
-	return false, false // another session has begun since, and has seen to it
+	return false, false
+}
+
+// silentPause is between two questions to partitions that do not answer.
+const silentPause = 250 * time.Millisecond
+
+// look is leftOpen, but waits for partitions that do not answer: those without a leader are the very ones that Kafka
+// passes over. What has not answered for twice the time of a transaction is gone on without, by this session and later
+// ones: a broker that is lost for good must not hold up what goes to others.
+func (s *session) look(ctx context.Context, client sarama.Client, found row) (l leftover, kafka *place, err error) {
+	defer s.wait.set(waitLeader, "")
+	for began := time.Now(); ; pause(ctx, silentPause) {
+		s.asking.Store(time.Now().UnixNano()) // waiting is not being stuck
+		l, kafka, err = s.leftOpen(ctx, client, found)
+		if err != nil {
+			return l, nil, err
+		}
+		waitFor := slices.DeleteFunc(slices.Clone(l.silent), func(tp kafkalog.TopicPartition) bool { return s.silent[tp] })
+		switch {
+		case len(waitFor) == 0:
+			return l, kafka, nil
+		case time.Since(began) > 2*s.cfg.TransactionTimeout:
+			for _, tp := range waitFor {
+				s.silent[tp] = true
+			}
+			s.log.Warn().Int("partitions", len(waitFor)).Stringer("first", waitFor[0]).
+				Msg("partitions do not answer; if the last transaction is open there, it is not ended")
+			return l, kafka, nil
+		}
+		s.wait.set(waitLeader, fmt.Sprintf("partition %s does not answer, and may have the end of the last transaction to "+
+			"hear of", waitFor[0]))
+	}
 }
 
 // leftOpen is where a reader of committed records does not get to the end, of all that the last turns may have written
@@ -102,8 +213,12 @@ func (s *session) leftOpen(ctx context.Context, client sarama.Client, found row)
 	var tps []kafkalog.TopicPartition
 	for _, topic := range topics {
 		partitions, err := client.Partitions(topic)
-		if err != nil {
+		switch {
+		case err == nil:
+		case blameOf(err) == blameTopic:
 			continue // nothing is open where nothing is
+		default:
+			return l, nil, fmt.Errorf("look for topic %s: %w", topic, err)
 		}
 		for _, p := range partitions {
 			tps = append(tps, kafkalog.TopicPartition{Topic: topic, Partition: p})
@@ -117,12 +232,20 @@ func (s *session) leftOpen(ctx context.Context, client sarama.Client, found row)
 		return l, nil, err
 	}
 	ranges, err := reader.Ranges(ctx, tps)
-	for tp, r := range ranges {
-		if r.LastStable < r.HighWatermark {
+	if err != nil {
+		return l, nil, err
+	}
+	for _, tp := range tps {
+		switch r, answered := ranges[tp]; {
+		case !answered:
+			l.silent = append(l.silent, tp)
+			continue
+		case r.LastStable < r.HighWatermark:
 			l.partitions = append(l.partitions, tp)
 		}
+		delete(s.silent, tp)
 	}
-	return l, kafka, err
+	return l, kafka, nil
 }
 
 // end ends the transaction p in all that l has.
@@ -139,6 +262,7 @@ func (s *session) end(ctx context.Context, c *coordinator, p producerID, l lefto
 	if added == 0 && !l.position {
 		return nil
 	}
+	s.cfg.steps.step(stepAddedAgain)
 	return c.end(ctx, p, commit)
 }
 

@@ -179,6 +179,7 @@ func (s *session) try(m *outgoing) error {
 	if err := s.producer.client.RefreshMetadata(m.topic); err != nil {
 		return err
 	}
+	defer s.noteSlow(time.Now())
 	if err := s.producer.async.BeginTxn(); err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
+
+	"onhand/internal/kafkalog"
 )
 
 // Config is what a Relay needs to know. Zero values mean what the comments say.
@@ -102,6 +104,7 @@ type Relay struct {
 	// What a session has learned for the next one. One session runs at a time.
 	carefulUntil time.Time // one message a request, to find out which one is refused
 	topics       map[string]*topicTrouble
+	silent       map[kafkalog.TopicPartition]bool // waited for long enough: nobody knows what is open there
 
 	trouble    string // what ended the last session; empty = nothing did
 	reported   string // the last trouble that was logged, so that it is not said every few seconds
@@ -131,6 +134,7 @@ func NewRelay(cfg Config) (*Relay, error) {
 		cfg:    cfg,
 		lease:  lease{pool: cfg.Pool, token: token, owner: cfg.Member, time: cfg.LeaseTime},
 		topics: make(map[string]*topicTrouble),
+		silent: make(map[kafkalog.TopicPartition]bool),
 	}, nil
 }
 

@@ -16,6 +16,7 @@ type row struct {
 	done, intent  place
 	positionTopic string // empty = no position was ever committed
 	overruled     bool
+	ending        string // the state of the transaction that is being ended again; empty = none is
 }
 
 // errLease ends a session: another relay holds the lease now, an operator or another relay has halted the row, or the
@@ -35,13 +36,15 @@ update outbox_relay
 set token = $1, owner = $2, lease_until = clock_timestamp() + $3, updated_at = clock_timestamp()
 where halt_reason is null and (token is null or token = $1 or lease_until < clock_timestamp())
 returning done, done_turn, coalesce(done_by, '00000000-0000-0000-0000-000000000000'), intent, intent_turn,
-  coalesce(intent_by, '00000000-0000-0000-0000-000000000000'), coalesce(position_topic, ''), overruled`
+  coalesce(intent_by, '00000000-0000-0000-0000-000000000000'), coalesce(position_topic, ''), overruled,
+  coalesce(ending, '')`
 
 // take takes the lease if nobody has it, or the one who had it has let it run out; false = not now.
 func (l *lease) take(ctx context.Context) (row, bool, error) {
 	var r row
 	err := l.pool.QueryRow(ctx, takeLease, l.token, l.owner, l.time).Scan(
-		&r.done.id, &r.done.turn, &r.done.by, &r.intent.id, &r.intent.turn, &r.intent.by, &r.positionTopic, &r.overruled)
+		&r.done.id, &r.done.turn, &r.done.by, &r.intent.id, &r.intent.turn, &r.intent.by, &r.positionTopic, &r.overruled,
+		&r.ending)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, false, nil
 	}
@@ -118,6 +121,15 @@ where token = $1 and halt_reason is null`
 // settle stores where this session begins: what Kafka says was compared, and is Kafka's position at topic.
 func (l *lease) settle(ctx context.Context, from place, topic string) error {
 	return l.write(ctx, "settle the outbox's position", settle, from.id, from.turn, from.by, topic)
+}
+
+const setEnding = `
+update outbox_relay set ending = nullif($2, ''), updated_at = clock_timestamp()
+where token = $1 and halt_reason is null`
+
+// ending stores that the last transaction is being ended again, and how Kafka said that it stood; empty = it is not.
+func (l *lease) ending(ctx context.Context, state string) error {
+	return l.write(ctx, "store how the last transaction ended", setEnding, state)
 }
 
 const haltRelay = `

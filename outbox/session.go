@@ -31,7 +31,9 @@ type session struct {
 	decided bool
 	known   map[string]bool // topics that this producer has seen
 	wait    waiting
-	// asking is since when the session begins, or a turn is under way, in nanoseconds since 1970; 0 = neither.
+	slow    bool // this producer was: errSlow
+	// asking is since when a step of the session's beginning lasts, or a turn is under way, in nanoseconds since 1970;
+	// 0 = neither.
 	asking atomic.Int64
 }
 
@@ -87,6 +89,7 @@ func (s *session) begin(ctx context.Context, found row) (halted bool, err error)
 	if err := s.endLast(ctx, found); err != nil {
 		return false, err
 	}
+	s.asking.Store(time.Now().UnixNano())
 	if err := s.openProducer(); err != nil {
 		return false, err
 	}
@@ -166,7 +169,9 @@ func (s *session) compare(ctx context.Context, found row) (halted bool, err erro
 	}
 	s.at, s.stored = f.from, f.from
 	if f.verdict == commitAgain || found.positionTopic != s.position.Topic {
+		began := time.Now()
 		err := s.producer.transact(ctx, nil, s.at, closedIntent(), nil)
+		s.noteSlow(began)
 		if err != nil {
 			return false, fmt.Errorf("commit the position again: %w", err)
 		}
@@ -220,7 +225,7 @@ func (s *session) kafkaPosition(
 
 func (s *session) openProducer() (err error) {
 	s.closeProducer()
-	s.known = make(map[string]bool)
+	s.known, s.slow = make(map[string]bool), false
 	s.producer, err = openProducer(&s.cfg, s.position.Topic, s.oneByOne)
 	return err
 }

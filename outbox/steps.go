@@ -1,6 +1,6 @@
 package outbox
 
-// step is a point of a turn at which a crash would leave something half done; the tests crash there.
+// step is a point at which a crash would leave something half done; the tests crash there.
 type step string
 
 const (
@@ -9,6 +9,13 @@ const (
 	stepIntended  step = "intended"  // ... and the intent is stored: the next thing is the commit
 	stepCommitted step = "committed" // Kafka has committed
 	stepDone      step = "done"      // ... and that is stored
+)
+
+// The steps of a session that ends the last transaction again.
+const (
+	stepBegunAgain step = "begun again" // Kafka has forgotten how it ended; the row has not
+	stepAddedAgain step = "added again" // it is open wherever readers have not heard of its end
+	stepEndedAgain step = "ended again" // ... and has ended once more
 )
 
 // steps hears of each step; nil = nobody listens.

@@ -72,12 +72,15 @@ func (s *session) lookAround(ctx context.Context) error {
 	return nil
 }
 
-// slowTurn is how long a turn takes in which the broker may have stood still for so long that it was given up, and
-// errSlow ends the session after one: the next turn must not begin before readers have heard of the end of this one,
-// or they take its own end for that of both.
+// slowTurn is how long a transaction takes in which the broker may have stood still for so long that it was given up,
+// and errSlow ends the session after one, committed or aborted: the producer must not begin another one before readers
+// have heard of the end of this one, or they take the next one's end for that of both.
 const slowTurn = 2 * time.Second
 
 var errSlow = errors.New("a turn took long, so that Kafka may not have told readers of its end")
+
+// noteSlow is called when a transaction that began at that time has ended.
+func (s *session) noteSlow(began time.Time) { s.slow = s.slow || time.Since(began) > slowTurn }
 
 // turn takes one page out in one Kafka transaction, with the messages in front of it that are to be sent again. A
 // message that Kafka refuses is set aside, and the rest is tried again, until it is out. A shutdown lets the
@@ -89,11 +92,13 @@ func (s *session) turn(ctx context.Context, p *page) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if s.slow { // the attempt before, or a probe of a topic
+			return errors.Join(errSlow, s.store(ctx))
+		}
 		messages, err := s.choose(ctx, p, next.turn)
 		if err != nil {
 			return err
 		}
-		began := time.Now()
 		err = s.transact(ctx, messages, next, &intended)
 		var refused *refusedError
 		switch {
@@ -101,7 +106,7 @@ func (s *session) turn(ctx context.Context, p *page) error {
 			s.at, s.last = next, time.Now()
 			s.wait.set(waitTopic, "")
 			err = s.settleTurn(ctx)
-			if err == nil && time.Since(began) > slowTurn {
+			if err == nil && s.slow {
 				err = errors.Join(errSlow, s.store(ctx))
 			}
 			return err
@@ -130,7 +135,9 @@ func (s *session) transact(ctx context.Context, messages []*outgoing, next place
 		from := s.at
 		go func() { intent <- s.intend(ctx, from, next, intended) }()
 	}
+	began := time.Now()
 	err := s.producer.transact(ctx, messages, next, intent, s.cfg.steps)
+	s.noteSlow(began)
 	if *intended {
 		s.stored = s.at // it was stored along with the intent
 	}

@@ -15,6 +15,7 @@ const (
 	waitHorizon = iota // a transaction that runs
 	waitTopic          // a topic that is missing or forbidden
 	waitSession        // what ended the last session, until this one has begun
+	waitLeader         // a partition that does not answer while a session begins
 	waitReasons
 )
 
