@@ -12,7 +12,7 @@ const (
 	orderPartitions = 8
 	reserving       = 4 // of them have to do with reservations: batches without any find their rows by another statement
 	orderSKUs       = 30
-	ordersEach      = 30     // of a partition
+	ordersEach      = 50     // of a partition
 	promised        = 100    // reservations that two partitions each want to fulfil
 	received        = 10_000 // of each SKU at each location: more than all that is ordered
 	tooMany         = 1_000_000
