@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,14 @@ const (
 
 // careful reports whether messages are to be sent one by one.
 func (r *Relay) careful() bool { return time.Now().Before(r.carefulUntil) }
+
+// lessCare has fewer messages in a turn after one that failed while they were sent one by one: a slow broker may not get
+// through as many in the time that a transaction has.
+func (r *Relay) lessCare() {
+	if r.careful() {
+		r.carefulMost = max(cmp.Or(r.carefulMost, carefulMessages)/2, 1)
+	}
+}
 
 // errPace ends a session so that the next one sends messages one by one, or does so no more.
 var errPace = errors.New("messages are to be sent at another pace")

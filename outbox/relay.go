@@ -103,6 +103,7 @@ type Relay struct {
 
 	// What a session has learned for the next one. One session runs at a time.
 	carefulUntil time.Time // one message a request, to find out which one is refused
+	carefulMost  int       // messages of a turn then; 0 = carefulMessages
 	topics       map[string]*topicTrouble
 	silent       map[kafkalog.TopicPartition]bool // waited for long enough: nobody knows what is open there
 
@@ -181,6 +182,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			continue
 		}
 		r.trouble = err.Error()
+		r.lessCare()
 		if time.Since(began) > healthySpan {
 			failures = 0
 		}

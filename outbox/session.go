@@ -289,7 +289,7 @@ func (s *session) readPages(ctx context.Context, from int64, pages chan<- *page)
 // mostMessages is how many messages a turn takes at most.
 func (s *session) mostMessages() int {
 	if s.oneByOne {
-		return carefulMessages
+		return cmp.Or(s.carefulMost, carefulMessages)
 	}
 	return maxPageMessages
 }

@@ -104,6 +104,9 @@ func (s *session) turn(ctx context.Context, p *page) error {
 		switch {
 		case err == nil:
 			s.at, s.last = next, time.Now()
+			if s.oneByOne {
+				s.carefulMost = min(2*s.mostMessages(), carefulMessages)
+			}
 			s.wait.set(waitTopic, "")
 			err = s.settleTurn(ctx)
 			if err == nil && s.slow {
