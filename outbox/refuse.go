@@ -35,8 +35,8 @@ const (
 // careful reports whether messages are to be sent one by one.
 func (r *Relay) careful() bool { return time.Now().Before(r.carefulUntil) }
 
-// lessCare has fewer messages in a turn after one that failed while they were sent one by one: a slow broker may not get
-// through as many in the time that a transaction has.
+// lessCare has fewer messages in a turn after one that failed while they were sent one by one: a slow broker may not
+// get through as many in the time that a transaction has.
 func (r *Relay) lessCare() {
 	if r.careful() {
 		r.carefulMost = max(cmp.Or(r.carefulMost, carefulMessages)/2, 1)

@@ -13,16 +13,13 @@ import (
 func (w *world) unfinished(upTo place) {
 	w.t.Helper()
 	id := ProducerID(w.install)
-	coordinator, err := w.client.TransactionCoordinator(id)
+	broker, err := w.client.TransactionCoordinator(id)
 	w.answered("find the transaction's coordinator", err)
-	w.open(coordinator)
-	producer, err := coordinator.InitProducerID(&sarama.InitProducerIDRequest{
-		Version: 4, TransactionalID: &id, TransactionTimeout: 5 * time.Minute, ProducerID: -1, ProducerEpoch: -1,
-	})
+	w.open(broker)
+	producer, err := (&coordinator{w.client, id, 5 * time.Minute}).begin(w.t.Context())
 	w.answered("begin as the producer", err)
-	w.answered("begin as the producer", code(producer.Err))
-	added, err := coordinator.AddOffsetsToTxn(&sarama.AddOffsetsToTxnRequest{
-		Version: 3, TransactionalID: id, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch, GroupID: id,
+	added, err := broker.AddOffsetsToTxn(&sarama.AddOffsetsToTxnRequest{
+		Version: 3, TransactionalID: id, ProducerID: producer.id, ProducerEpoch: producer.epoch, GroupID: id,
 	})
 	w.answered("add the group", err)
 	w.answered("add the group", code(added.Err))
@@ -31,7 +28,7 @@ func (w *world) unfinished(upTo place) {
 	w.open(group)
 	metadata := upTo.metadata(w.install)
 	committed, err := group.TxnOffsetCommit(&sarama.TxnOffsetCommitRequest{
-		Version: 3, TransactionalID: id, ProducerID: producer.ProducerID, ProducerEpoch: producer.ProducerEpoch,
+		Version: 3, TransactionalID: id, ProducerID: producer.id, ProducerEpoch: producer.epoch,
 		GroupID: id, GenerationID: -1, Topics: map[string][]*sarama.PartitionOffsetMetadata{
 			w.topic: {{Partition: 0, Offset: upTo.id, LeaderEpoch: -1, Metadata: &metadata}},
 		},
