@@ -28,7 +28,7 @@ type Timekeeper interface {
 	// Apply lets time pass to Item.Now in the partition of each item before it decides that item, and to Clock.Now
 	// after the last one of its partition. What falls due on the way is an event of the handler's own: it goes into
 	// Clock.Made, and from there into the inbox.
-	LoadDue(q *pgx.Batch, clocks []*Clock, locks Locks)
+	LoadDue(q *pgx.Batch, clocks []*Clock)
 
 	// Overdue returns, for each of tps in which something is due by the wall clock, up to when. It locks nothing. What it
 	// says is acted on if the partition's log turns out to have been read to its end, at a later moment.
@@ -123,7 +123,7 @@ func (p *part) made() int {
 func (b *batch) made() []*work {
 	var works []*work
 	for _, p := range b.parts {
-		if p.made() == 0 {
+		if p.clock == nil {
 			continue
 		}
 		for _, m := range p.clock.Made {
@@ -135,7 +135,6 @@ func (b *batch) made() []*work {
 				record: Record{Topic: p.claim.Topic, Partition: p.claim.Partition, Offset: p.decided.Next},
 			})
 		}
-		p.decided.Made = int64(len(p.clock.Made))
 	}
 	return works
 }

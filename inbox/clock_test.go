@@ -24,7 +24,7 @@ type alarms struct {
 	at     map[string]time.Time
 }
 
-func (a *alarms) LoadDue(q *pgx.Batch, clocks []*Clock, _ Locks) {
+func (a *alarms) LoadDue(q *pgx.Batch, clocks []*Clock) {
 	a.clocks, a.due, a.at = clocks, make(map[int32][]string), make(map[string]time.Time)
 	for _, c := range clocks {
 		q.Queue(`select name, at from alarms where partition = $1 and at < $2 and not rung order by at limit $3`,

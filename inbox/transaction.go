@@ -58,7 +58,7 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 	keeper, _ := h.(Timekeeper)
 	clocks := t.batch.clocks(keeper)
 	if len(clocks) > 0 {
-		keeper.LoadDue(q, clocks, t.batch.locks())
+		keeper.LoadDue(q, clocks)
 	}
 	writes := len(events)+len(clocks) > 0 // into the inbox, perhaps
 	if writes {
@@ -123,6 +123,7 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work)
 	var steps []offsets.Advance
 	for _, p := range t.batch.parts {
 		if p.moves() {
+			p.decided.Made = int64(p.made())
 			steps = append(steps, p.decided)
 		}
 	}

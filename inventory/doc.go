@@ -4,7 +4,8 @@
 // The Decoder turns a record into an Event, or says what is wrong with it. Decide is a pure function of a stock row
 // and an event. The Handler brings the two together with the database, a batch in two round trips: Load locks and
 // reads, the decisions are made in memory, one event after another, and Apply writes each row once, however many
-// events moved it. Nothing is remembered from one batch to the next (I10).
+// events moved it. Nothing that is remembered from one batch to the next decides anything (I10): Hints only say which
+// rows to lock.
 //
 // # Locks
 //
@@ -12,7 +13,8 @@
 // same rows never wait for each other in a circle:
 //
 //  1. the rows of skus that the batch defines, for update;
-//  2. the rows of stock that it may move, and all rows of the SKUs that it defines, for update.
+//  2. the rows of stock that it may move, and all rows of the SKUs that it defines, for update;
+//  3. the reservations that its events name and those that are due, then the transfers, for update.
 //
 // They are locked by SELECT, because an UPDATE with a join locks in whatever order its plan comes by the rows. In read
 // committed a SELECT FOR UPDATE that waited reads the newest version of the row, so a decision never rests on an older

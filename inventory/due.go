@@ -37,7 +37,7 @@ func (d *due) holds(i *inbox.Item) bool {
 }
 
 // LoadDue implements inbox.Timekeeper.
-func (h *Handler) LoadDue(q *pgx.Batch, clocks []*inbox.Clock, _ inbox.Locks) {
+func (h *Handler) LoadDue(q *pgx.Batch, clocks []*inbox.Clock) {
 	h.due.reset(clocks)
 	h.due.lock = h.hints.lapsing()
 	q.Queue(listDue, h.due.args...).Query(h.readDue)
@@ -86,7 +86,7 @@ func listed(place int) string {
 	return fmt.Sprintf(`d.place <= $%d::integer and d.lines_before < $%d::integer`, place+3, place+4)
 }
 
-// firstLeft is the first one that it cannot.
+// listDue lists what is due: what a batch can take of each partition, and the first one that it cannot.
 var listDue = `
 select d.ord, d.tenant, d.reservation, d.expires_at, ` + listed(1) + `
 from (` + dueRows(1) + `

@@ -35,7 +35,7 @@ func (b *batch) lapses(t *testing.T, until time.Time) (c *inbox.Clock, load func
 	b.h.hints.sawDue()
 	return c, func() error {
 		q := &pgx.Batch{}
-		b.h.LoadDue(q, []*inbox.Clock{c}, inbox.WaitForLocks)
+		b.h.LoadDue(q, []*inbox.Clock{c})
 		b.h.Load(q, nil, inbox.WaitForLocks)
 		return b.tx.SendBatch(t.Context(), q).Close()
 	}
@@ -197,7 +197,7 @@ func TestWhereABatchIsCutChangesNothingOfAbsurdDates(t *testing.T) {
 			c, _ := b.lapses(t, part[len(part)-1].Now)
 			c.Now = time.Time{}
 			q := &pgx.Batch{}
-			h.LoadDue(q, []*inbox.Clock{c}, inbox.WaitForLocks)
+			h.LoadDue(q, []*inbox.Clock{c})
 			h.Load(q, part, inbox.WaitForLocks)
 			must(t, b.tx.SendBatch(t.Context(), q).Close())
 			must(t, b.applyAndCommit(t.Context(), part))

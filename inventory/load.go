@@ -33,17 +33,15 @@ func (h *Handler) collect(items []*inbox.Item) {
 		}
 		h.counted = h.counted || !e.CountedAt.IsZero()
 		lines := len(e.Lines)
-		apart := e.Kind.takesApart() && h.foreseenLines(item.Tenant, e) <= maxEventParts // or it will be refused
+		if e.Kind.takesApart() {
+			lines = h.wantParts(item.Tenant, e)
+		}
 		h.note(item.Tenant, e)
 		for i := 0; i < len(e.Lines) && e.Kind != TransferReceived; i++ { // where it arrives is the transfer's to say
 			l := &e.Lines[i]
-			k := stockKey{item.Tenant, l.SKU, l.Location}
-			h.want(k)
+			h.want(stockKey{item.Tenant, l.SKU, l.Location})
 			if e.Kind == Transferred {
 				h.want(stockKey{item.Tenant, l.SKU, e.To})
-			}
-			if apart {
-				lines += h.wantParts(k) - 1
 			}
 		}
 		h.moves += e.moves(lines)

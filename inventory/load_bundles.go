@@ -60,25 +60,28 @@ func (h *Handler) foreseen(k skuKey) []string {
 	return parts
 }
 
-// wantParts adds the rows of a bundle's parts, if k may be one, to those that the batch may move, and returns how many
-// rows a line of k moves at most.
-func (h *Handler) wantParts(k stockKey) int {
-	parts := h.foreseen(k.skuKey())
-	if len(parts) > 0 && !h.bundles.wanted[k] {
+// wantParts adds the rows of the parts of e's bundles, as far as they are foreseen, to those that the batch may move,
+// and returns how many lines e comes to at most. An event that will be refused for their number needs none.
+func (h *Handler) wantParts(tenant string, e *Event) (lines int) {
+	for i := range e.Lines {
+		parts := h.foreseen(skuKey{tenant, e.Lines[i].SKU})
+		lines += min(max(len(parts), 1), maxParts) // there are more of several definitions, of which one counts
+	}
+	if lines > maxEventParts {
+		return len(e.Lines)
+	}
+	for i := range e.Lines {
+		k := stockKey{tenant, e.Lines[i].SKU, e.Lines[i].Location}
+		parts := h.foreseen(k.skuKey())
+		if len(parts) == 0 || h.bundles.wanted[k] {
+			continue
+		}
 		h.bundles.wanted[k] = true
 		for _, sku := range parts {
-			h.want(stockKey{k.tenant, sku, k.location})
+			h.want(stockKey{tenant, sku, k.location})
 		}
 	}
-	return min(max(len(parts), 1), maxParts) // there are more of several definitions, of which one counts
-}
-
-// foreseenLines is how many lines those of e come to when bundles are taken apart, as far as is known.
-func (h *Handler) foreseenLines(tenant string, e *Event) (n int) {
-	for i := range e.Lines {
-		n += min(max(len(h.foreseen(skuKey{tenant, e.Lines[i].SKU})), 1), maxParts)
-	}
-	return n
+	return lines
 }
 
 // takeBundle notes the parts in s's row: their SKUs, then as many quantities.

@@ -160,18 +160,7 @@ func TestOnlyItemsThatNeedAHeldRowAreBlocked(t *testing.T) {
 			})
 			b := mustBegin(t, c.one)
 			must(t, b.load(ctx, is, inbox.SkipLocked))
-			var blocked []string
-			var fresh []*inbox.Item
-			for _, item := range is {
-				if item.Blocked {
-					blocked = append(blocked, item.ID)
-				} else {
-					fresh = append(fresh, item)
-				}
-			}
-			if !slices.Equal(blocked, tt.blocked) {
-				t.Errorf("blocked are %q, want %q", blocked, tt.blocked)
-			}
+			fresh := expectBlocked(t, is, tt.blocked)
 			must(t, b.applyAndCommit(ctx, fresh))
 			for _, item := range fresh {
 				if item.Rejected() != "" {
@@ -180,6 +169,23 @@ func TestOnlyItemsThatNeedAHeldRowAreBlocked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// expectBlocked compares which items are blocked, and returns the others.
+func expectBlocked(t *testing.T, is []*inbox.Item, want []string) (fresh []*inbox.Item) {
+	t.Helper()
+	var blocked []string
+	for _, item := range is {
+		if item.Blocked {
+			blocked = append(blocked, item.ID)
+		} else {
+			fresh = append(fresh, item)
+		}
+	}
+	if !slices.Equal(blocked, want) {
+		t.Errorf("blocked are %q, want %q", blocked, want)
+	}
+	return fresh
 }
 
 func TestItemsBlockedOnceAreNotBlockedForEver(t *testing.T) {

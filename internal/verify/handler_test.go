@@ -53,13 +53,14 @@ func TestWhatTheHandlerWritesIsFoundRight(t *testing.T) {
 	}
 }
 
-// anyEvent draws an event as the decoder makes them.
+// anyEvent draws an event as the decoder makes them. Small draws are the likelier ones: kinds that are seldom applied
+// stand in front.
 func anyEvent() *rapid.Generator[*inventory.Event] {
 	return rapid.Custom(func(t *rapid.T) *inventory.Event {
 		e := &inventory.Event{Kind: rapid.SampledFrom([]inventory.Kind{
-			inventory.Received, inventory.Received, inventory.Sold, inventory.Returned, inventory.Adjusted,
-			inventory.Counted, inventory.Reserved, inventory.Reserved, inventory.Released, inventory.Fulfilled,
-			inventory.Transferred, inventory.TransferReceived, inventory.Defined,
+			inventory.Received, inventory.Fulfilled, inventory.Reserved, inventory.Released, inventory.TransferReceived,
+			inventory.Transferred, inventory.Received, inventory.Reserved, inventory.TransferReceived, inventory.Sold,
+			inventory.Returned, inventory.Adjusted, inventory.Counted, inventory.Defined,
 		}).Draw(t, "kind")}
 		if e.Kind == inventory.Defined {
 			e.Definition = anyDefinition(t)
@@ -70,14 +71,14 @@ func anyEvent() *rapid.Generator[*inventory.Event] {
 		case inventory.Returned, inventory.Adjusted, inventory.Counted:
 			e.Condition = rapid.SampledFrom([]inventory.Condition{inventory.Sellable, inventory.Damaged}).Draw(t, "condition")
 		case inventory.Reserved, inventory.Released, inventory.Fulfilled:
-			e.Reservation = rapid.SampledFrom([]string{"R1", "R2", "R3", "R4"}).Draw(t, "reservation")
+			e.Reservation = rapid.SampledFrom([]string{"R1", "R2"}).Draw(t, "reservation")
 			least = rapid.IntRange(0, 1).Draw(t, "least")
 		case inventory.Transferred:
 			e.To = rapid.SampledFrom([]string{"main", "north", "east"}).Draw(t, "to")
-			e.Transfer = rapid.SampledFrom([]string{"", "T1", "T2", "T3"}).Draw(t, "transfer")
+			e.Transfer = rapid.SampledFrom([]string{"T1", "T2", ""}).Draw(t, "transfer")
 			locations = slices.DeleteFunc(locations, func(l string) bool { return l == e.To })
 		case inventory.TransferReceived:
-			e.Transfer = rapid.SampledFrom([]string{"T1", "T2", "T3"}).Draw(t, "transfer")
+			e.Transfer = rapid.SampledFrom([]string{"T1", "T2"}).Draw(t, "transfer")
 			least, locations = 0, []string{""}
 		}
 		most := 3

@@ -181,13 +181,16 @@ func (v *Verification) check(ctx context.Context, c check) error {
 	if err != nil {
 		return err
 	}
+	v.report.differAll(c.invariant, c.place, found)
+	return nil
+}
+
+// differAll notes what a query found, which is all of it or the first rows, each with the number of all.
+func (r *Report) differAll(invariant, place string, found []wrong) {
 	for _, w := range found {
-		v.report.differ(Difference{
-			Invariant: c.invariant, Place: c.place + " " + w.Place, Expected: w.Expected, Found: w.Found,
-		})
+		r.differ(Difference{Invariant: invariant, Place: place + " " + w.Place, Expected: w.Expected, Found: w.Found})
 	}
 	if len(found) > 0 {
-		v.report.Found += found[0].Total - int64(len(found))
+		r.Found += found[0].Total - int64(len(found))
 	}
-	return nil
 }

@@ -11,7 +11,7 @@ import (
 // A reservation lapses before the first record of its partition that is later than its deadline is decided. The last
 // record that was decided is enough to ask: a deadline that it, or one before it, set was after the record that did.
 const selectOverdue = `
-select format('reservations %L of tenant %L', reservation, tenant) as place,
+select format('%L of tenant %L', reservation, tenant) as place,
        format('lapsed: it was due at %s', expires_at) as expected,
        format('open, and %s/%s was read up to %s', topic, partition, $3::timestamptz) as found,
        count(*) over () as total
@@ -30,18 +30,11 @@ func (j *judge) lookUpOverdue(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for reservations that are due: %w", err)
 	}
-	var d Difference
-	var total, listed int64
-	_, err = pgx.ForEachRow(rows, []any{&d.Place, &d.Expected, &d.Found, &total}, func() error {
-		d.Invariant = "I4"
-		j.found.differ(d)
-		listed++
-		return nil
-	})
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[wrong])
 	if err != nil {
 		return fmt.Errorf("look for reservations that are due: %w", err)
 	}
-	j.found.Found += total - listed
+	j.found.differAll("I4", "reservations", found)
 	return nil
 }
 
