@@ -11,6 +11,7 @@ import (
 // order in which its records count, and the order in which its offsets rows are locked.
 type batch struct {
 	parts   []*part
+	heavy   bool      // it weighs as much as a batch may
 	horizon time.Time // an event that is unknown and not later may have been forgotten; zero = nothing was
 }
 

@@ -37,7 +37,7 @@ func NewBenchLane(ctx context.Context, pool *pgxpool.Pool, handler BatchHandler,
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	return &BenchLane{
 		lane: &lane{
-			dispatcher: d, pool: pool, isolation: Config{}.withDefaults().Isolation,
+			dispatcher: d, turns: &turns{}, pool: pool, isolation: Config{}.withDefaults().Isolation,
 			timeouts: TimeoutsFor(defaultSessionTimeout), batches: handler, health: &health{}, log: zerolog.Nop(),
 		},
 		claim: &claim{TopicPartition: tp, token: claimed[0].Token, session: s, stopped: make(chan struct{})},

@@ -60,7 +60,7 @@ const (
 	defaultMemory         = 20 << 20
 	defaultDedupeRows     = 50_000_000
 
-	// maxBatchLimit keeps the answer of a batch's first round trip small (256 KiB): a client that stops reading
+	// maxBatchLimit keeps the answer of a batch's first round trip small (512 KiB): a client that stops reading
 	// must not leave the server blocked in the middle of it, with its locks held.
 	maxBatchLimit = 2000
 )
@@ -152,16 +152,16 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
-	d := newDispatcher(c.cfg.MaxBatch, c.cfg.MaxBatchBytes)
+	d, turns := newDispatcher(c.cfg.MaxBatch, c.cfg.MaxBatchBytes), &turns{}
 	var lanes sync.WaitGroup
 	for range c.cfg.Lanes {
-		lanes.Go(c.newLane(d, c.cfg.Handler, c.cfg.NewBatch).run)
+		lanes.Go(c.newLane(d, turns, c.cfg.Handler, c.cfg.NewBatch).run)
 	}
 	keeping, stopKeeping := context.WithCancel(ctx)
 	defer stopKeeping()
 	lanes.Go(func() { newKeeper(c.cfg, log.Ranges).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
 	m := &member{
-		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, nil, c.cfg.NewBatch),
+		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, turns, nil, c.cfg.NewBatch),
 		shown: make(map[string]string), missed: make(map[string]bool),
 	}
 	err = m.run(ctx)
@@ -171,9 +171,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return err
 }
 
-func (c *Consumer) newLane(d *dispatcher, simple Handler, batches func() BatchHandler) *lane {
+func (c *Consumer) newLane(d *dispatcher, t *turns, simple Handler, batches func() BatchHandler) *lane {
 	l := &lane{
-		dispatcher: d, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
+		dispatcher: d, turns: t, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
 		simple: simple, health: &c.health, log: c.cfg.Log, picture: firstPicture,
 	}
 	if batches != nil {

@@ -18,15 +18,24 @@ type dispatcher struct {
 	share int64    // bytes that one claim may have queued
 
 	maxRecords int
+	maxWeight  int // of the events of a batch; see lighten
 	maxBytes   int64
 	closed     bool
 }
+
+// Bounds of maxWeight, in records of an event that needs one row. More rows at once cost less each, the more so where
+// many events need the same ones. But they are locked for longer, and what is too long depends on who else wants them.
+const (
+	heaviest  = 2
+	lightest  = 1.0 / 8
+	weightier = 1.0 / 64 // for each batch that was full by its weight
+)
 
 // minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.
 const minShare = 32 << 10
 
 func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
-	d := &dispatcher{maxRecords: maxRecords, maxBytes: maxBytes}
+	d := &dispatcher{maxRecords: maxRecords, maxWeight: heaviest * maxRecords, maxBytes: maxBytes}
 	d.changed = sync.NewCond(&d.mu)
 	return d
 }
@@ -104,7 +113,7 @@ func (d *dispatcher) take() *batch {
 		d.changed.Wait()
 	}
 	b := &batch{}
-	left, full := room{records: d.maxRecords, weight: d.maxRecords, bytes: d.maxBytes}, false
+	left, full := room{records: d.maxRecords, weight: d.maxWeight, bytes: d.maxBytes}, false
 	kept := d.ready[:0]
 	for _, c := range d.ready {
 		if full || (c.attempt.solo && len(b.parts) > 0) {
@@ -116,8 +125,27 @@ func (d *dispatcher) take() *batch {
 	}
 	clear(d.ready[len(kept):])
 	d.ready = kept
+	b.heavy = left.weight <= 0
 	b.sort()
 	return b
+}
+
+// lighten halves what batches may weigh: one waited for a lock longer than it may, and those that hold so many are the
+// likeliest to keep others waiting.
+func (d *dispatcher) lighten() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.maxWeight = max(d.maxWeight/2, int(lightest*float64(d.maxRecords)), 1)
+}
+
+// burden lets batches weigh a little more again after one that weighed all it could was committed.
+func (d *dispatcher) burden(b *batch) {
+	if !b.heavy {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.maxWeight = min(d.maxWeight+max(int(weightier*float64(d.maxRecords)), 1), heaviest*d.maxRecords)
 }
 
 // room is what a batch may still take.

@@ -28,6 +28,9 @@ type lane struct {
 	health     *health
 	log        zerolog.Logger
 
+	turns *turns // of all lanes
+	turn  turn   // this one's
+
 	picture picture // of the inbox's generations, as the last batch found them
 }
 
@@ -55,6 +58,7 @@ func (l *lane) apply(b *batch) []result {
 	switch {
 	case err == nil || t.committed:
 		l.health.databaseWorks()
+		l.dispatcher.burden(b)
 		return l.advanced(b)
 	case t.unknown:
 		l.log.Warn().Err(err).Msg("answer to a commit was lost: asking for its fate")
@@ -67,6 +71,7 @@ func (l *lane) apply(b *batch) []result {
 
 func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err error) {
 	t = &transaction{batch: b, isolation: l.isolation, timeouts: l.timeouts, picture: l.picture}
+	defer l.turns.give(&l.turn) // when the transaction has ended
 	if t.conn, err = l.pool.Acquire(ctx); err != nil {
 		return t, err
 	}
@@ -83,7 +88,7 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		}
 		t.conn.Release()
 	}()
-	if err := t.first(ctx, l.batches); err != nil {
+	if err := t.first(ctx, l.batches, l.takeTurn); err != nil {
 		if errors.Is(err, errPicture) {
 			l.picture = t.found
 		}
@@ -99,6 +104,16 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		return t, nil
 	}
 	return t, t.second(ctx, l.batches, fresh)
+}
+
+// takeTurn has the batch wait for those of other lanes that it would meet in the database, and no longer than it would
+// wait there.
+func (l *lane) takeTurn(ctx context.Context) {
+	if c, ok := l.batches.(Contender); ok {
+		ctx, cancel := context.WithTimeout(ctx, l.timeouts.Lock)
+		defer cancel()
+		l.turns.take(ctx, &l.turn, c.Wanted())
+	}
 }
 
 // advances reports whether any part moves.
@@ -202,6 +217,9 @@ func (l *lane) failed(b *batch, err error) []result {
 	level := zerolog.DebugLevel
 	if cause.infrastructure() {
 		level = zerolog.WarnLevel
+	}
+	if sqlstate(err) == "55P03" {
+		l.dispatcher.lighten()
 	}
 	l.log.WithLevel(level).Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
 	results := make([]result, len(b.parts))

@@ -43,7 +43,7 @@ type Event struct {
 	TraceParent string
 
 	// Weight is how many rows the handler will read for it, about; 0 counts as 1. A batch is bounded by the sum, so that
-	// the answer to its first round trip stays small.
+	// the answer to its first round trip stays small, and its locks are not held for long.
 	Weight int
 
 	// Body is the decoder's business, and its handler's.

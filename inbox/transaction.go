@@ -47,7 +47,9 @@ select set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 
 // first is round trip one. Its statements lock in the order that all batches keep: generation, offsets, then whatever
 // the handler locks. The inbox is read last: under read committed that statement sees everything that was committed
 // before our locks were granted, so an event that another batch applied meanwhile is simply known.
-func (t *transaction) first(ctx context.Context, h BatchHandler) error {
+//
+// takeTurn is called when the handler knows what it will lock, and before anything is sent.
+func (t *transaction) first(ctx context.Context, h BatchHandler, takeTurn func(context.Context)) error {
 	q := &pgx.Batch{}
 	q.Queue("begin isolation level " + string(t.isolation))
 	entered := false
@@ -64,6 +66,7 @@ func (t *transaction) first(ctx context.Context, h BatchHandler) error {
 	if writes {
 		if h != nil {
 			h.Load(q, items(events), t.batch.locks())
+			takeTurn(ctx)
 		}
 		t.readMemory(q)
 	}

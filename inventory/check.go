@@ -37,7 +37,7 @@ func (d *draft) event(r *inbox.Record, ignoreUnknown bool) (inbox.Event, error) 
 		Source:      d.source,
 		Fingerprint: fingerprint(e),
 		Time:        d.time,
-		Weight:      e.weight(d.tenant, d.hinted),
+		Weight:      e.weight(d.tenant, d.hinted, d.usual),
 		TraceParent: d.traceParent,
 		Body:        e,
 	}, nil

@@ -19,7 +19,8 @@ type DecoderConfig struct {
 	// if they are not valid JSON.
 	IgnoreUnknownKinds bool
 
-	// Hints say which SKUs are bundles, so that an event with their parts counts for more in a batch; nil = none.
+	// Hints say which SKUs are bundles, so that an event with their parts counts for more in a batch, and how many lines
+	// reservations have; nil = none.
 	Hints *Hints
 }
 
@@ -63,7 +64,7 @@ func (d *Decoder) Decode(r *inbox.Record) (inbox.Event, error) {
 	if err != nil {
 		return inbox.Event{}, err
 	}
-	f := draft{line: entry{at: -1}, hinted: d.cfg.Hints.now()}
+	f := draft{line: entry{at: -1}, hinted: d.cfg.Hints.now(), usual: d.cfg.Hints.usualLines()}
 	switch c.form {
 	case shortForm:
 		err = d.read(r.Value, f.readField)

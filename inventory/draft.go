@@ -21,6 +21,7 @@ const (
 // draft collects what the record's fields say, before anything is made of it.
 type draft struct {
 	hinted                    map[skuKey][]string
+	usual                     int // lines of a reservation
 	id, source, tenant        string
 	kind                      Kind
 	kindName                  string // if it is none that is known

@@ -9,7 +9,7 @@ import (
 )
 
 // Hints are what the handlers of one process tell each other of what they met, so that the next batch asks for the
-// right rows at once: that reservations lapsed lately, and of which parts SKUs were bundles when they were last seen,
+// right rows at once, and as many as are good: that reservations lapsed lately, how many lines they have, and of which parts SKUs were bundles when they were last seen,
 // so that Load can lock the parts' rows in the one order of all rows, and draw ids for their movements, before it knows
 // what the bundles are. They decide nothing (I10): a decision goes by the bundle as it is read under its lock, and
 // where the hint was wrong or missing, the batch runs again, with what was read for a hint. The first sale of a bundle
@@ -23,6 +23,8 @@ type Hints struct {
 	bytes int
 
 	dueUntil atomic.Int64 // reservations lapse, as far as is known; in nanoseconds since 1970
+
+	lines atomic.Int64 // of a reservation that is named, about, in 1/256; 0 = not known yet
 }
 
 // maxHintBytes bounds the hints, in about the bytes that they take. A hint lost costs a batch that runs twice.
@@ -86,3 +88,25 @@ const dueSpan = 10 * time.Second
 func (h *Hints) lapsing() bool { return time.Now().UnixNano() < h.dueUntil.Load() }
 
 func (h *Hints) sawDue() { h.dueUntil.Store(time.Now().Add(dueSpan).UnixNano()) }
+
+// usualLines is how many lines a reservation or transfer has that an event names: those of late, on the average.
+func (h *Hints) usualLines() int {
+	const unknown = 8
+	if h == nil || h.lines.Load() == 0 {
+		return unknown
+	}
+	return int((h.lines.Load() + 255) / 256)
+}
+
+// sawLines takes in so many lines of so many reservations. Of two batches that end at once, one may be forgotten.
+func (h *Hints) sawLines(lines, reservations int) {
+	if reservations == 0 {
+		return
+	}
+	const weight = 4 // of what was known
+	latest, known := int64(lines*256/reservations), h.lines.Load()
+	if known == 0 {
+		known = latest
+	}
+	h.lines.Store(max((weight*known+latest)/(weight+1), 1))
+}

@@ -94,3 +94,35 @@ func TestHintsAreBounded(t *testing.T) {
 		t.Error("forgotten, and still there")
 	}
 }
+
+func TestAReservationThatIsNamedWeighsWhatIsUsual(t *testing.T) {
+	t.Parallel()
+	shared := &Hints{}
+	decoder := NewDecoder(DecoderConfig{Hints: shared})
+	expect := func(when string, want int) {
+		t.Helper()
+		e, err := decoder.Decode(&inbox.Record{Value: []byte(`{"id":"e","kind":"stock.fulfilled","reservation":"R"}`)})
+		must(t, err)
+		if e.Weight != want {
+			t.Errorf("%s it weighs %d, want %d", when, e.Weight, want)
+		}
+	}
+	expect("before anything is known", 8)
+	conn, h := connect(t, testenv.Database(t)), NewHandler(Config{Hints: shared})
+	const orders = 20
+	history := receives("SKU-0000", "SKU-0001")
+	for i := range orders {
+		id := strconv.Itoa(i)
+		history = append(history, ofReservation(long(Reserved, "reserve "+id, 2), id))
+	}
+	must(t, commitBatch(t.Context(), conn, h, items(history)))
+	expect("after reservations that were new", 8)
+	for i := range orders {
+		id := strconv.Itoa(i)
+		fulfilled := ofReservation(long(Fulfilled, "fulfil "+id, 0), id)
+		must(t, commitBatch(t.Context(), conn, h, items([]occurrence{fulfilled})))
+	}
+	expect("after reservations of two lines", 2)
+	must(t, commitBatch(t.Context(), conn, h, items([]occurrence{ofReservation(long(Released, "again", 0), "0")})))
+	expect("after one that has none left", 2)
+}

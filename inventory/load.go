@@ -63,9 +63,9 @@ func (e *Event) moves(lines int) int {
 	return lines
 }
 
-// weight is about how many rows e needs; of those that only the database knows, as many as are usual or as hints say.
-func (e *Event) weight(tenant string, hinted map[skuKey][]string) int {
-	const usual = 8 // lines of a reservation or transfer
+// weight is about how many rows e needs; of those that only the database knows, as many as hints say: usual is how many
+// lines a reservation or transfer has.
+func (e *Event) weight(tenant string, hinted map[skuKey][]string, usual int) int {
 	n := len(e.Lines)
 	switch {
 	case e.Kind == Transferred:

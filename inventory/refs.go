@@ -149,6 +149,7 @@ func (h *Handler) readReservations(rows pgx.Rows) error {
 		&key.tenant, &key.id, &state, &deadline, &topic, &partition, &skus, &locations, &quantities, &id, &source,
 		&place, &unlocked,
 	}
+	open, lines := 0, 0
 	_, err := pgx.ForEachRow(rows, columns, func() error {
 		r, ok := h.fold.reservations[key]
 		if !ok { // it is due
@@ -168,8 +169,12 @@ func (h *Handler) readReservations(rows pgx.Rows) error {
 		for i := range skus {
 			r.lines[i] = Line{SKU: skus[i], Location: locations[i], Quantity: quantities[i], IfVersion: AnyVersion}
 		}
+		if len(skus) > 0 {
+			open, lines = open+1, lines+len(skus)
+		}
 		return nil
 	})
+	h.hints.sawLines(lines, open)
 	return err
 }
 

@@ -1,0 +1,208 @@
+package inbox
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"iter"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// pacedBatch is tallyBatch as a Contender, stopped on its way.
+type pacedBatch struct {
+	tallyBatch
+	wanted  []uint64
+	waits   *atomic.Int32 // batches that have said what they want
+	applies func() error  // called by Apply
+}
+
+func (p *pacedBatch) Load(q *pgx.Batch, items []*Item, locks Locks) {
+	p.wanted = p.wanted[:0]
+	for _, item := range items {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(item.Body.(string)))
+		p.wanted = append(p.wanted, h.Sum64())
+	}
+	p.tallyBatch.Load(q, items, locks)
+}
+
+func (p *pacedBatch) Wanted() iter.Seq[uint64] {
+	p.waits.Add(1)
+	return slices.Values(p.wanted)
+}
+
+func (p *pacedBatch) Apply(q *pgx.Batch, fresh []*Item) error {
+	if err := p.applies(); err != nil {
+		return err
+	}
+	return p.tallyBatch.Apply(q, fresh)
+}
+
+func (w *world) pacedConfig(waits *atomic.Int32, applies func() error) Config {
+	cfg := w.config()
+	cfg.NewBatch = func() BatchHandler { return &pacedBatch{waits: waits, applies: applies} }
+	return cfg
+}
+
+func TestLanesThatWantTheSameRowsDoNotMeetInTheDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.exec(`insert into tally values ('apple', 0)`)
+	w.send(0, "a apple")
+	var waits, others atomic.Int32
+	cfg := w.pacedConfig(&waits, func() error {
+		if waits.Load() > 1 { // the second one's turn
+			return nil
+		}
+		w.send(1, "b apple")
+		for deadline := time.Now().Add(patience); waits.Load() < 2 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		const settle = 100 * time.Millisecond // less than a turn is waited for
+		time.Sleep(settle)
+		var n int32
+		err := w.pool.QueryRow(t.Context(), `
+select count(*) from pg_stat_activity
+where datname = current_database() and wait_event_type = 'Lock'`).Scan(&n)
+		others.Add(n)
+		return err
+	})
+	w.start(cfg)
+	w.eventually("both events are counted", func() bool { return w.counted("apple") == 2 })
+	if waits.Load() < 2 || others.Load() != 0 {
+		t.Errorf("%d batches, of which %d waited for a lock; want none of two", waits.Load(), others.Load())
+	}
+}
+
+func TestLanesThatWantDifferentRowsDoNotWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.send(0, "a apple")
+	var waits, met atomic.Int32
+	cfg := w.pacedConfig(&waits, func() error {
+		if met.Add(1) == 1 {
+			w.send(1, "b pear")
+		}
+		for deadline := time.Now().Add(patience / 2); met.Load() < 2; {
+			if time.Now().After(deadline) {
+				return errors.New("the other lane is not here")
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	w.start(cfg)
+	w.eventually("both events are counted", func() bool { return w.counted("apple")+w.counted("pear") == 2 })
+	if waits.Load() != 2 {
+		t.Errorf("%d batches, want two that met", waits.Load())
+	}
+}
+
+func TestATurnIsWaitedForUntilItIsGivenBackAndNoLonger(t *testing.T) {
+	t.Parallel()
+	var all turns
+	enter := func(ctx context.Context, rows ...uint64) (mine *turn, entered <-chan struct{}) {
+		mine, done := &turn{}, make(chan struct{})
+		before := len(all.now())
+		go func() {
+			defer close(done)
+			all.take(ctx, mine, slices.Values(rows))
+		}()
+		eventually(t, "the turn is asked for", func() bool { return len(all.now()) > before })
+		return mine, done
+	}
+	expect := func(what string, entered <-chan struct{}, want bool) {
+		t.Helper()
+		patience := patience
+		if !want {
+			patience = 20 * time.Millisecond
+		}
+		select {
+		case <-entered:
+			if !want {
+				t.Errorf("%s did not wait", what)
+			}
+		case <-time.After(patience):
+			if want {
+				t.Errorf("%s waits", what)
+			}
+		}
+	}
+	first, entered := enter(t.Context(), 1, 2, 3)
+	expect("the first", entered, true)
+	_, entered = enter(t.Context(), 4)
+	expect("one that wants something else", entered, true)
+	second, secondEntered := enter(t.Context(), 3, 5)
+	third, thirdEntered := enter(t.Context(), 5) // of the second, which waits itself
+	expect("the second", secondEntered, false)
+	expect("the third", thirdEntered, false)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	impatient, entered := enter(ended, 1)
+	expect("one without patience", entered, true)
+	all.give(impatient)
+	all.give(first)
+	expect("the second", secondEntered, true)
+	expect("the third", thirdEntered, false)
+	all.give(second)
+	expect("the third", thirdEntered, true)
+	all.give(third)
+	all.give(third) // one that has no turn gives nothing back
+	if left := len(all.now()); left != 1 {
+		t.Errorf("%d turns are left, want the one that was not given back", left)
+	}
+}
+
+func (t *turns) now() []*turn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.taken)
+}
+
+func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
+	t.Parallel()
+	const records, weight = 64, 4
+	d := newDispatcher(records, 1<<20)
+	d.divide(1<<20, 1)
+	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
+	c, offset := &claim{session: s}, int64(0)
+	take := func() *batch {
+		works := make([]*work, records)
+		for i := range works {
+			works[i] = &work{record: Record{Offset: offset}, item: Item{Event: Event{Weight: weight}}}
+			offset++
+		}
+		c.put(t.Context(), d, works)
+		b := d.take()
+		d.finish(b, []result{{done: b.records()}})
+		c.queue, c.queued = nil, 0
+		return b
+	}
+	expect := func(when string, want int) *batch {
+		t.Helper()
+		b := take()
+		if b.records() != want || !b.heavy {
+			t.Errorf("%s a batch has %d records, heavy %v; want %d", when, b.records(), b.heavy, want)
+		}
+		return b
+	}
+	b := expect("at first", heaviest*records/weight)
+	d.lighten()
+	expect("after one wait", heaviest*records/weight/2)
+	for range 20 {
+		d.lighten()
+	}
+	expect("after many", records/8/weight)
+	for range heaviest * records {
+		d.burden(b)
+	}
+	expect("after many that did not wait", heaviest*records/weight)
+	d.lighten()
+	d.burden(&batch{})
+	expect("after one that says nothing, because it was not full", heaviest*records/weight/2)
+}
