@@ -31,8 +31,8 @@ type turn struct {
 	over   chan struct{}
 }
 
-// take waits for all batches that took their turns earlier and want some of the same rows, until ctx ends at the latest:
-// who goes on then waits in the database, by its rules. The turn must be given back.
+// take waits for all batches that took their turns earlier and want some of the same rows, and not beyond the end of
+// ctx: who goes on then waits in the database, by its rules. The turn must be given back.
 func (t *turns) take(ctx context.Context, mine *turn, wanted iter.Seq[uint64]) {
 	if mine.wanted == nil {
 		mine.wanted = make(map[uint64]struct{})

@@ -17,8 +17,8 @@ import (
 type pacedBatch struct {
 	tallyBatch
 	wanted  []uint64
-	waits   *atomic.Int32 // batches that have said what they want
-	applies func() error  // called by Apply
+	asks    func()       // called by Wanted
+	applies func() error // called by Apply
 }
 
 func (p *pacedBatch) Load(q *pgx.Batch, items []*Item, locks Locks) {
@@ -32,7 +32,7 @@ func (p *pacedBatch) Load(q *pgx.Batch, items []*Item, locks Locks) {
 }
 
 func (p *pacedBatch) Wanted() iter.Seq[uint64] {
-	p.waits.Add(1)
+	p.asks()
 	return slices.Values(p.wanted)
 }
 
@@ -43,10 +43,33 @@ func (p *pacedBatch) Apply(q *pgx.Batch, fresh []*Item) error {
 	return p.tallyBatch.Apply(q, fresh)
 }
 
-func (w *world) pacedConfig(waits *atomic.Int32, applies func() error) Config {
+// startPaced runs a consumer of w's topic, and calls asks and applies from all its lanes.
+func (w *world) startPaced(asks func(), applies func() error) {
+	w.t.Helper()
 	cfg := w.config()
-	cfg.NewBatch = func() BatchHandler { return &pacedBatch{waits: waits, applies: applies} }
-	return cfg
+	cfg.NewBatch = func() BatchHandler { return &pacedBatch{asks: asks, applies: applies} }
+	w.start(cfg)
+}
+
+// arrival is closed by the second one that arrives.
+type arrival struct {
+	arrived atomic.Int32
+	second  chan struct{}
+}
+
+func (a *arrival) arrive() {
+	if a.arrived.Add(1) == 2 {
+		close(a.second)
+	}
+}
+
+func (a *arrival) wait() error {
+	select {
+	case <-a.second:
+		return nil
+	case <-time.After(patience / 2):
+		return errors.New("the other lane does not arrive")
+	}
 }
 
 func TestLanesThatWantTheSameRowsDoNotMeetInTheDatabase(t *testing.T) {
@@ -54,28 +77,27 @@ func TestLanesThatWantTheSameRowsDoNotMeetInTheDatabase(t *testing.T) {
 	w := newWorld(t, 2)
 	w.exec(`insert into tally values ('apple', 0)`)
 	w.send(0, "a apple")
-	var waits, others atomic.Int32
-	cfg := w.pacedConfig(&waits, func() error {
-		if waits.Load() > 1 { // the second one's turn
+	asked, applied, waiting := arrival{second: make(chan struct{})}, atomic.Int32{}, atomic.Int32{}
+	w.startPaced(asked.arrive, func() error {
+		if applied.Add(1) > 1 {
 			return nil
 		}
 		w.send(1, "b apple")
-		for deadline := time.Now().Add(patience); waits.Load() < 2 && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
+		if err := asked.wait(); err != nil {
+			return err
 		}
-		const settle = 100 * time.Millisecond // less than a turn is waited for
-		time.Sleep(settle)
+		const settle = 50 * time.Millisecond // less than a turn is waited for
+		<-time.After(settle)
 		var n int32
 		err := w.pool.QueryRow(t.Context(), `
 select count(*) from pg_stat_activity
-where datname = current_database() and wait_event_type = 'Lock'`).Scan(&n)
-		others.Add(n)
+where datname = current_database() and wait_event_type = 'Lock' and query like '%from tally%'`).Scan(&n)
+		waiting.Add(n)
 		return err
 	})
-	w.start(cfg)
 	w.eventually("both events are counted", func() bool { return w.counted("apple") == 2 })
-	if waits.Load() < 2 || others.Load() != 0 {
-		t.Errorf("%d batches, of which %d waited for a lock; want none of two", waits.Load(), others.Load())
+	if n := asked.arrived.Load(); n < 2 || waiting.Load() != 0 {
+		t.Errorf("%d batches, of which %d waited for its row; want none of two", n, waiting.Load())
 	}
 }
 
@@ -83,23 +105,16 @@ func TestLanesThatWantDifferentRowsDoNotWait(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
 	w.send(0, "a apple")
-	var waits, met atomic.Int32
-	cfg := w.pacedConfig(&waits, func() error {
-		if met.Add(1) == 1 {
+	met := arrival{second: make(chan struct{})}
+	w.startPaced(func() {}, func() error {
+		if met.arrive(); met.arrived.Load() == 1 {
 			w.send(1, "b pear")
 		}
-		for deadline := time.Now().Add(patience / 2); met.Load() < 2; {
-			if time.Now().After(deadline) {
-				return errors.New("the other lane is not here")
-			}
-			time.Sleep(time.Millisecond)
-		}
-		return nil
+		return met.wait()
 	})
-	w.start(cfg)
 	w.eventually("both events are counted", func() bool { return w.counted("apple")+w.counted("pear") == 2 })
-	if waits.Load() != 2 {
-		t.Errorf("%d batches, want two that met", waits.Load())
+	if n := met.arrived.Load(); n != 2 {
+		t.Errorf("%d batches, want two that met", n)
 	}
 }
 

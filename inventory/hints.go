@@ -9,11 +9,11 @@ import (
 )
 
 // Hints are what the handlers of one process tell each other of what they met, so that the next batch asks for the
-// right rows at once, and as many as are good: that reservations lapsed lately, how many lines they have, and of which parts SKUs were bundles when they were last seen,
-// so that Load can lock the parts' rows in the one order of all rows, and draw ids for their movements, before it knows
-// what the bundles are. They decide nothing (I10): a decision goes by the bundle as it is read under its lock, and
-// where the hint was wrong or missing, the batch runs again, with what was read for a hint. The first sale of a bundle
-// in a process pays that once.
+// right rows at once, and as many as are good: that reservations lapsed lately, how many lines they have, and of which
+// parts SKUs were bundles when they were last seen, so that Load can lock the parts' rows in the one order of all rows,
+// and draw ids for their movements, before it knows what the bundles are. They decide nothing (I10): a decision goes by
+// the bundle as it is read under its lock, and where the hint was wrong or missing, the batch runs again, with what was
+// read for a hint. The first sale of a bundle in a process pays that once.
 //
 // The zero value knows nothing yet. All handlers of a process should share one, and the decoder too; it may be used
 // from several goroutines.

@@ -70,7 +70,8 @@ select coalesce(w.ord, 0), coalesce(w.definition, 0), w.tenant, w.sku, w.locatio
 // believes about sizes.
 const (
 	readStock = `,
-       coalesce(s.version, 0), coalesce(s.on_hand, 0), s.elsewhere, case when $5 then s.moved_at end,
+       coalesce(s.version, 0), coalesce(s.on_hand, 0), coalesce(s.reserved, 0), s.elsewhere,
+       case when $5 then s.moved_at end,
        coalesce(s.backorder, u.backorder), coalesce(s.backorder_limit, u.backorder_limit),
        coalesce(s.low_stock, u.low_stock),
        nullif(s.last_topic, $4), coalesce(s.last_partition, 0), s.ctid, u.bundle,
@@ -79,10 +80,9 @@ const (
          or u.backorder is null and (select true from skus e where e.tenant = w.tenant and e.sku = w.sku) is not null)
 from wanted w
 left join lateral (
-  select s.version, s.on_hand, s.moved_at, s.backorder, s.backorder_limit, s.low_stock, s.last_topic,
+  select s.version, s.on_hand, s.reserved, s.moved_at, s.backorder, s.backorder_limit, s.low_stock, s.last_topic,
          s.last_partition, s.ctid,
-         case when s.reserved <> 0 or s.damaged <> 0 or s.in_transit <> 0
-         then array[s.reserved, s.damaged, s.in_transit] end as elsewhere
+         case when s.damaged <> 0 or s.in_transit <> 0 then array[s.damaged, s.in_transit] end as elsewhere
   from stock s
   where s.tenant = w.tenant and s.sku = w.sku and s.location = w.location
   for update`
@@ -161,7 +161,8 @@ func (h *Handler) keyColumns() (keys []*stockRow, args []any) {
 type stockAnswer struct {
 	ord             int32
 	version, onHand int64
-	elsewhere       []int64            // reserved, damaged and in transit; nil: there is none of these
+	reserved        int64
+	elsewhere       []int64            // damaged and in transit; nil: there is none of these
 	movedAt         *time.Time         // nil: there is no such row, or the batch has no use for it
 	backorder       pgtype.DriverBytes // nil: there is neither a row of stock nor of skus
 	limit           *int64
@@ -179,8 +180,8 @@ type stockAnswer struct {
 
 func (a *stockAnswer) columns() []any {
 	return []any{
-		&a.version, &a.onHand, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.low, &a.lastTopic, &a.lastPartition,
-		&a.place, &a.bundle, &a.unlocked,
+		&a.version, &a.onHand, &a.reserved, &a.elsewhere, &a.movedAt, &a.backorder, &a.limit, &a.low, &a.lastTopic,
+		&a.lastPartition, &a.place, &a.bundle, &a.unlocked,
 	}
 }
 
@@ -227,14 +228,14 @@ func (h *Handler) takeNamed(r *stockRow, a *stockAnswer) error {
 // take fills r with the answer about it.
 func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 	r.stored, r.blocked, r.place = a.version > 0, a.unlocked, a.place
-	r.elsewhere = len(a.elsewhere) > 0
-	r.stock = Stock{OnHand: a.onHand, Version: a.version, Low: Threshold{a.low.Valid, a.low.Int64}}
+	r.stock = Stock{OnHand: a.onHand, Reserved: a.reserved, Version: a.version, Low: Threshold{a.low.Valid, a.low.Int64}}
 	if a.movedAt != nil {
 		r.stock.MovedAt = *a.movedAt
 	}
 	if len(a.elsewhere) > 0 {
-		r.stock.Reserved, r.stock.Damaged, r.stock.InTransit = a.elsewhere[0], a.elsewhere[1], a.elsewhere[2]
+		r.stock.Damaged, r.stock.InTransit = a.elsewhere[0], a.elsewhere[1]
 	}
+	r.elsewhere = r.stock.elsewhere()
 	if a.backorder != nil {
 		r.stock.Policy = storedPolicy(a.backorder, a.limit)
 	}

@@ -73,7 +73,8 @@ func TestEveryWrongLineAndReservationIsNoticed(t *testing.T) {
 			"4 different events with a movement, not 5",
 		},
 		{"a lost reservation", `delete from reservations where reservation = 'gone'`, "1 reservations, not 2"},
-		{"one that was refused", `insert into reservations
+		{
+			"one that was refused", `insert into reservations
 			(tenant, reservation, state, topic, partition, skus, locations, quantities, event_id, event_source)
 			values ('', 'refused', 'open', 't', 0, '{A}', '{main}', '{1000}', 'e2', 's')`,
 			"reservation refused is open with [1000] of [A], not there",
