@@ -181,13 +181,13 @@ func (t *turns) now() []*turn {
 
 func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
 	t.Parallel()
-	const records, weight = 64, 4
+	const records, weight = 512, 4
 	d := newDispatcher(records, 1<<20)
 	d.divide(1<<20, 1)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	c, offset := &claim{session: s}, int64(0)
 	take := func() *batch {
-		works := make([]*work, records)
+		works := make([]*work, heaviest*records/weight)
 		for i := range works {
 			works[i] = &work{record: Record{Offset: offset}, item: Item{Event: Event{Weight: weight}}}
 			offset++
@@ -206,18 +206,23 @@ func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
 		}
 		return b
 	}
-	b := expect("at first", heaviest*records/weight)
+	b := expect("at first", records/weight)
+	d.burden(b)
+	expect("after one that was full", (records+records/16)/weight)
+	for range 2 * 16 {
+		d.burden(b)
+	}
+	expect("after many", heaviest*records/weight)
 	d.lighten()
 	expect("after one wait", heaviest*records/weight/2)
 	for range 20 {
 		d.lighten()
 	}
-	expect("after many", records/8/weight)
-	for range heaviest * records {
+	expect("after many waits", records/8/weight)
+	for range 2 {
 		d.burden(b)
 	}
-	expect("after many that did not wait", heaviest*records/weight)
-	d.lighten()
+	expect("carefully, after two that were full", (records/8+2*records/256)/weight)
 	d.burden(&batch{})
-	expect("after one that says nothing, because it was not full", heaviest*records/weight/2)
+	expect("after one that says nothing, because it was not full", (records/8+2*records/256)/weight)
 }
