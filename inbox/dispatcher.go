@@ -25,8 +25,8 @@ type dispatcher struct {
 }
 
 // Bounds of maxWeight, and its steps upwards after each batch that was full by its weight, in records of an event that
-// needs one row. More rows at once cost less each, the more so where many events need the same ones. But they are locked
-// for longer, and what is too long depends on who else wants them: that is found out, and once it was, slowly.
+// needs one row. More rows at once cost less each, the more so where many events need the same ones. But they are
+// locked for longer, and what is too long depends on who else wants them: that is found out, and once it was, slowly.
 const (
 	heaviest = 2
 	lightest = 1.0 / 8
