@@ -37,6 +37,9 @@ var contendedKeys = map[string]bool{
 	"transfers_pkey":    true,
 }
 
+// lockNotAvailable is the SQLSTATE of who waited for a lock for as long as its lock_timeout.
+const lockNotAvailable = "55P03"
+
 // classify says what err means. SQLSTATE classes: PostgreSQL documentation, appendix A.
 func classify(err error) class {
 	var pg *pgconn.PgError
@@ -47,7 +50,7 @@ func classify(err error) class {
 		return classPause
 	}
 	switch pg.Code {
-	case "55P03": // lock_not_available
+	case lockNotAvailable:
 		return classContention
 	// Cached plan must not change result type; prepared statement does not exist, or exists already.
 	case "0A000", "26000", "42P05":

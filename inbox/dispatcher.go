@@ -19,26 +19,27 @@ type dispatcher struct {
 
 	maxRecords int
 	maxWeight  int // of the events of a batch; see lighten
-	step       float64
+	step       int // of maxWeight upwards
 	maxBytes   int64
 	closed     bool
 }
 
-// Bounds of maxWeight, and its steps upwards after each batch that was full by its weight, in records of an event that
-// needs one row. More rows at once cost less each, the more so where many events need the same ones. But they are
-// locked for longer, and what is too long depends on who else wants them: that is found out, and once it was, slowly.
+// Bounds of maxWeight, as a multiple and a fraction of maxRecords, and its steps upwards after each batch that was full
+// by its weight, as such fractions. More rows at once cost less each, the more so where many events need the same ones.
+// But they are locked for longer, and what is too long depends on who else wants them: that is found out, and once it
+// was, slowly.
 const (
 	heaviest = 2
-	lightest = 1.0 / 8
-	bold     = 1.0 / 16 // as long as no batch of this process waited too long for a lock
-	careful  = 1.0 / 256
+	lightest = 8
+	bold     = 16 // as long as no batch of this process waited too long for a lock
+	careful  = 256
 )
 
 // minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.
 const minShare = 32 << 10
 
 func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
-	d := &dispatcher{maxRecords: maxRecords, maxWeight: maxRecords, step: bold, maxBytes: maxBytes}
+	d := &dispatcher{maxRecords: maxRecords, maxWeight: maxRecords, step: maxRecords / bold, maxBytes: maxBytes}
 	d.changed = sync.NewCond(&d.mu)
 	return d
 }
@@ -138,8 +139,8 @@ func (d *dispatcher) take() *batch {
 func (d *dispatcher) lighten() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.step = careful
-	d.maxWeight = max(d.maxWeight/2, int(lightest*float64(d.maxRecords)), 1)
+	d.step = d.maxRecords / careful
+	d.maxWeight = max(d.maxWeight/2, d.maxRecords/lightest, 1)
 }
 
 // burden lets batches weigh a little more again after one that weighed all it could was committed.
@@ -149,7 +150,7 @@ func (d *dispatcher) burden(b *batch) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.maxWeight = min(d.maxWeight+max(int(d.step*float64(d.maxRecords)), 1), heaviest*d.maxRecords)
+	d.maxWeight = min(d.maxWeight+max(d.step, 1), heaviest*d.maxRecords)
 }
 
 // room is what a batch may still take.

@@ -86,7 +86,7 @@ func (k *keeper) turn(ctx context.Context) error {
 			}
 			return nil
 		}
-		if sqlstate(err) != "55P03" {
+		if sqlstate(err) != lockNotAvailable {
 			return err
 		}
 		if waited >= turnWait || !sleep(ctx, rand.N(2*k.wait)) { // for batches to catch up

@@ -218,7 +218,7 @@ func (l *lane) failed(b *batch, err error) []result {
 	if cause.infrastructure() {
 		level = zerolog.WarnLevel
 	}
-	if sqlstate(err) == "55P03" {
+	if sqlstate(err) == lockNotAvailable {
 		l.dispatcher.lighten()
 	}
 	l.log.WithLevel(level).Err(err).Int("records", b.records()).Msg("batch rolled back; it is run again")
@@ -263,7 +263,7 @@ func (b *batch) again() []result {
 // another client inserted and did not commit) is narrowed down, partition by partition, so that only the records that
 // need it wait.
 func (l *lane) contended(b *batch, p *part, r *result, err error) {
-	if sqlstate(err) != "55P03" {
+	if sqlstate(err) != lockNotAvailable {
 		return
 	}
 	switch {

@@ -75,7 +75,7 @@ func (t *transaction) first(ctx context.Context, h BatchHandler, takeTurn func(c
 	}
 	t.begun = true
 	if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
-		if !entered && sqlstate(err) == "55P03" {
+		if !entered && sqlstate(err) == lockNotAvailable {
 			return fmt.Errorf("%w: %w", errRollover, err)
 		}
 		return err

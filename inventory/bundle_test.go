@@ -191,12 +191,7 @@ func TestABundleWhosePartIsHeldIsBlocked(t *testing.T) {
 			history := append(receives("A", "B", "C"), defines("E", Policy{Allow, 0}), bundles("kit", "A", "B"),
 				bundles("other", "C", "E"), moves(Received, "A", "north", 5), moves(Received, "B", "north", 5))
 			must(t, commitBatch(ctx, c.one, NewHandler(Config{Hints: shared}), items(history)))
-			tx, err := c.other.Begin(ctx)
-			must(t, err)
-			defer func() { _ = tx.Rollback(context.Background()) }()
-			_, err = tx.Exec(ctx, tt.hold)
-			must(t, err)
-
+			c.hold(t, tt.hold)
 			is := items([]occurrence{
 				moves(Sold, "kit", "main", 1), moves(Returned, "kit", "main", 1),
 				promises("R", Line{"kit", "main", 1, AnyVersion}), moves(Sold, "B", "main", 1),

@@ -30,6 +30,17 @@ func newClients(t *testing.T) clients {
 	return clients{connect(t, url), connect(t, url), connect(t, url)}
 }
 
+// hold has the other client lock what sql locks, until the transaction or the test ends.
+func (c clients) hold(t *testing.T, sql string) pgx.Tx {
+	t.Helper()
+	tx, err := c.other.Begin(t.Context())
+	must(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	_, err = tx.Exec(t.Context(), sql)
+	must(t, err)
+	return tx
+}
+
 // loadBlocked starts Load on conn and returns when another client's lock holds it up; loaded waits for its end.
 func (c clients) loadBlocked(t *testing.T, b *batch, is []*inbox.Item) (loaded func() error) {
 	t.Helper()
@@ -90,12 +101,9 @@ func TestABatchThatWaitedDecidesOnWhatTheOtherClientCommitted(t *testing.T) {
 			t.Parallel()
 			c, ctx := newClients(t), t.Context()
 			commitHistory(t, c.one, moves(Received, "S", "main", 10))
-			tx, err := c.other.Begin(ctx)
-			must(t, err)
-			_, err = tx.Exec(ctx, `
+			tx := c.hold(t, `
 update stock
 set on_hand = 3, version = 2, backorder = 'limit', backorder_limit = 1, last_topic = 'x', last_partition = 9`)
-			must(t, err)
 
 			sale := moves(Sold, "S", "main", 4)
 			sale.Lines[0].IfVersion = 2
@@ -147,12 +155,7 @@ func TestOnlyItemsThatNeedAHeldRowAreBlocked(t *testing.T) {
 			c, ctx := newClients(t), t.Context()
 			commitHistory(t, c.one,
 				moves(Received, "S", "main", 5), moves(Received, "S", "north", 5), moves(Received, "T", "main", 5))
-			tx, err := c.other.Begin(ctx)
-			must(t, err)
-			defer func() { _ = tx.Rollback(context.Background()) }()
-			_, err = tx.Exec(ctx, tt.hold)
-			must(t, err)
-
+			c.hold(t, tt.hold)
 			is := items([]occurrence{
 				moves(Sold, "S", "main", 1), moves(Sold, "T", "main", 1), moves(Received, "S", "south", 1),
 				moves(Received, "T", "south", 1), moves(Received, "T", "west", 1), moves(Received, "U", "main", 1),

@@ -64,11 +64,7 @@ func TestWhatSpeaksOfARowThatWasMadeSinceRunsAgain(t *testing.T) {
 			t.Parallel()
 			c, ctx := newClients(t), t.Context()
 			commitHistory(t, c.one, moves(Received, "Z", "main", 5))
-			holder, err := c.other.Begin(ctx)
-			must(t, err)
-			_, err = holder.Exec(ctx, "select from stock where sku = 'Z' for update")
-			must(t, err)
-
+			holder := c.hold(t, "select from stock where sku = 'Z' for update")
 			is := items(append(tt.decided, moves(Sold, "Z", "main", 1)))
 			b := mustBegin(t, c.one)
 			loaded := c.loadBlocked(t, b, is)

@@ -168,14 +168,11 @@ func clean(texts []string) []string {
 func (o *outgoing) accountCrossing(r *published, removed *movement) {
 	m := r.about
 	if m == nil {
-		switch {
-		case removed != nil:
+		if removed != nil {
 			o.report.Removed++
 			o.followCrossing(r, removed)
-		case r.former:
-			o.foreign(r)
-		default:
-			o.differ(r, "", "no message: no movement crossed this", short(string(r.value)))
+		} else {
+			o.ours(r, "", "no message: no movement crossed this", short(string(r.value)))
 		}
 		return
 	}
@@ -190,14 +187,9 @@ func (o *outgoing) accountCrossing(r *published, removed *movement) {
 			found = fmt.Sprintf("available %s before, %d after", known(m.before), m.available())
 		}
 	}
-	if expected != "" && r.former {
-		o.foreign(r)
-		return
+	if o.ours(r, m.String(), expected, found) {
+		o.followCrossing(r, m)
 	}
-	if expected != "" {
-		o.differ(r, m.String(), expected, found)
-	}
-	o.followCrossing(r, m)
 }
 
 func known(n *int64) string {

@@ -51,29 +51,31 @@ func (o *outgoing) judge(ctx context.Context) error {
 func (o *outgoing) account(r *published, m, removed *movement) {
 	switch {
 	case m != nil:
-		expected, found := r.differs(m)
-		if expected != "" && r.former {
-			o.foreign(r)
-			return
+		if expected, found := r.differs(m); o.ours(r, m.String(), expected, found) {
+			o.follow(r, m)
 		}
-		if expected != "" {
-			o.differ(r, m.String(), expected, found)
-		}
-		o.follow(r, m)
 	case removed != nil:
 		o.report.Removed++
 		o.follow(r, removed)
-	case r.former:
-		o.foreign(r)
 	default:
-		o.differ(r, "", "no message: no movement has this one", short(string(r.value)))
+		o.ours(r, "", "no message: no movement has this one", short(string(r.value)))
 	}
 }
 
-// foreign: the identity that r carries is another installation's now, the one that this one was copied from.
-func (o *outgoing) foreign(r *published) {
-	*r.from.counter(r.kind)--
-	r.from.Foreign++
+// ours notes what is wrong with r, nothing if expected is empty, and says whether r is this installation's. Where it
+// carries an identity that this one had before, what is wrong with it says that it is not: that identity is another
+// installation's now, the one that this one was copied from.
+func (o *outgoing) ours(r *published, row, expected, found string) bool {
+	switch {
+	case expected == "":
+	case r.former:
+		*r.from.counter(r.kind)--
+		r.from.Foreign++
+		return false
+	default:
+		o.differ(r, row, expected, found)
+	}
+	return true
 }
 
 // follow compares r's place in the topic with the messages of m's row before it.

@@ -17,11 +17,8 @@ func (o *outgoing) accountRejection(r *published, removed *movement) {
 	switch {
 	case forgettable:
 		o.report.Forgotten++
-	case a == nil && r.former:
-		o.foreign(r)
-		return
 	case a == nil:
-		o.differ(r, "", "no message: no event was rejected", short(string(r.value)))
+		o.ours(r, "", "no message: no event was rejected", short(string(r.value)))
 		return
 	}
 	reason := ""
@@ -36,12 +33,8 @@ func (o *outgoing) accountRejection(r *published, removed *movement) {
 			found = fmt.Sprintf("%s, message %d", a.outcome, a.message)
 		}
 	}
-	if expected != "" && r.former {
-		o.foreign(r)
+	if !o.ours(r, "", expected, found) {
 		return
-	}
-	if expected != "" {
-		o.differ(r, "", expected, found)
 	}
 	o.followRejection(r)
 	o.rejected = append(o.rejected, r.id)

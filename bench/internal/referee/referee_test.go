@@ -96,46 +96,47 @@ func TestEveryWrongRowIsNoticed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			url := testenv.Database(t)
-			conn, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = conn.Exec(t.Context(), rightRows+";"+tt.change, pgx.QueryExecModeSimpleProtocol)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := conn.Close(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			faults, err := Check(t.Context(), url, rightBooks(), 0, tt.terms)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all := strings.Join(faults, "\n")
-			if (tt.fault == "") != (all == "") || !strings.Contains(all, tt.fault) {
-				t.Errorf("faults %q, want %q", all, tt.fault)
-			}
+			expectFault(t, databaseWith(t, rightRows+";"+tt.change), rightBooks(), tt.terms, tt.fault)
 		})
 	}
 }
 
-func TestRowsThatWereThereBeforeAreNoFault(t *testing.T) {
-	t.Parallel()
+// databaseWith returns the URL of a database in which those statements were run.
+func databaseWith(t *testing.T, statements string) string {
+	t.Helper()
 	url := testenv.Database(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const before = `
-insert into inbox (tenant, event_id, source, fingerprint, outcome, topic, partition, incarnation, "offset")
-values ('', 'old', 's', 1, 'applied', 'prefill', 0, 1, 0)`
-	if _, err := conn.Exec(t.Context(), rightRows+";"+before, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := conn.Exec(t.Context(), statements, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Fatal(err)
 	}
 	if err := conn.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return url
+}
+
+// expectFault checks a database that was empty before; want is a part of what is said, or empty if nothing is to be said.
+func expectFault(t *testing.T, url string, b *backlog.Books, terms Terms, want string) {
+	t.Helper()
+	faults, err := Check(t.Context(), url, b, 0, terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(faults, "\n")
+	if (want == "") != (all == "") || !strings.Contains(all, want) {
+		t.Errorf("faults %q, want %q", all, want)
+	}
+}
+
+func TestRowsThatWereThereBeforeAreNoFault(t *testing.T) {
+	t.Parallel()
+	const before = `
+insert into inbox (tenant, event_id, source, fingerprint, outcome, topic, partition, incarnation, "offset")
+values ('', 'old', 's', 1, 'applied', 'prefill', 0, 1, 0)`
+	url := databaseWith(t, rightRows+";"+before)
 	terms := Terms{Decides: true, Books: true, Counts: true}
 	for prefilled, want := range map[int]string{1: "", 0: "3 applied events in the inbox, not 2"} {
 		faults, err := Check(t.Context(), url, rightBooks(), prefilled, terms)

@@ -1,13 +1,9 @@
 package referee
 
 import (
-	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"onhand/bench/internal/backlog"
-	"onhand/internal/testenv"
 )
 
 // Two rows of stock that were there before; an order of two lines, one that is refused, and two reservations, of which one
@@ -97,25 +93,8 @@ func TestEveryWrongLineAndReservationIsNoticed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			url := testenv.Database(t)
-			conn, err := pgx.Connect(t.Context(), url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err = conn.Exec(t.Context(), shopRows+";"+tt.change, pgx.QueryExecModeSimpleProtocol); err != nil {
-				t.Fatal(err)
-			}
-			if err := conn.Close(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			faults, err := Check(t.Context(), url, shopBooks(), 0, Terms{Decides: true, Books: true, Counts: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			all := strings.Join(faults, "\n")
-			if (tt.fault == "") != (all == "") || !strings.Contains(all, tt.fault) {
-				t.Errorf("faults %q, want %q", all, tt.fault)
-			}
+			all := Terms{Decides: true, Books: true, Counts: true}
+			expectFault(t, databaseWith(t, shopRows+";"+tt.change), shopBooks(), all, tt.fault)
 		})
 	}
 }
