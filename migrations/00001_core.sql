@@ -256,7 +256,8 @@ create table movements (
     constraint movements_message unique (message_id)
 );
 
--- Movements that an opening balance stands for in the ledger now, messages still. They may be exported and removed.
+-- Movements that an opening balance stands for in the ledger now, messages still. They may be exported and removed, once
+-- their messages have left: two triggers see to that (below outbox_relay). No batch writes here, so no event pays for it.
 create table movements_archive (like movements including constraints including indexes);
 
 -- Messages that are not about a movement. A partition takes 10,000,000 ids, then the next one does, in a circle of three:
@@ -306,6 +307,41 @@ create table outbox_relay (
     updated_at     timestamptz not null default now()
 ) with (fillfactor = 50);
 insert into outbox_relay default values;
+
+-- Whoever empties the archive is stopped where messages would be lost. search_path is that of whoever does it, so the
+-- tables are found by the trigger's own schema. A snapshot that is older than the statement may lack what the archiver
+-- has moved since, which a truncate takes away all the same.
+-- +goose StatementBegin
+create function keep_unpublished() returns trigger language plpgsql as $$
+declare
+    passed bigint;
+    kept   bigint;
+begin
+    execute format('select coalesce((select done from %I.outbox_relay), 0)', tg_table_schema) into passed;
+    if tg_op = 'DELETE' then
+        select min(message_id) into kept from gone where message_id > passed;
+    elsif current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'an archive is not truncated in a transaction that may not see all of it'
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Use isolation level read committed, or delete what you have exported.';
+    else
+        execute format('select min(message_id) from %I.%I where message_id > $1', tg_table_schema, tg_table_name)
+            into kept using passed;
+    end if;
+    if kept is not null then
+        raise exception 'movements whose messages have not left stay in the archive: % is the first of them, and done is %',
+            kept, passed
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Delete those with message_id <= done (onhand outbox show), or wait until the others have left.';
+    end if;
+    return null;
+end
+$$;
+-- +goose StatementEnd
+create trigger keep_unpublished after delete on movements_archive
+    referencing old table as gone for each statement execute function keep_unpublished();
+create trigger keep_unpublished_of_all before truncate on movements_archive
+    for each statement execute function keep_unpublished();
 
 -- Messages that Kafka refuses, and those of the same key behind them: set aside so that the others can go on.
 create table outbox_aside (
@@ -384,6 +420,7 @@ drop table outbox_aside;
 drop table outbox_relay;
 drop table outbox_messages;
 drop table movements_archive;
+drop function keep_unpublished();
 drop table movements;
 drop sequence outbox_id;
 drop table transfers;

@@ -138,7 +138,7 @@ func TestArchivedMovementsAreExplainedAndEmptiedOnesMissed(t *testing.T) {
 	}
 	command(t, "explain", "sku", "A", "--database-url", url).expect(t, exitDone, "archived", "t/0 offset 41")
 
-	execute(t, pool, `truncate movements_archive`)
+	testenv.EmptyArchive(t, pool, "true")
 	event("e-3").expect(t, exitDone, "gone from the archive; the first was message 3001")
 	if got := fmt.Sprint(sku()); got != "[5:e-5+1=5 4:e-4+1=4 3:+3=3]" {
 		t.Errorf("without an archive, the lines are %s", got)

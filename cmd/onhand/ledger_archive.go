@@ -30,8 +30,9 @@ an opening balance in the ledger, so that stock is still the sum of its movement
 works in short transactions while the service runs, and waits for nothing that the service locks, nor the service for
 it. Interrupted, it ends after the transaction under way; what it has not done, the next run does.
 
-What is in the archive is an outgoing message still; nothing else needs it. Once its messages are out, export it and
-empty it as you like. What is no longer there, verify cannot compare with the topics.
+What is in the archive is an outgoing message still; nothing else needs it. Export it, and delete or truncate it as you
+like: the database refuses to while a message of what you remove has not left (those above done in "onhand outbox
+show"). What is no longer there, verify cannot compare with the topics.
 
 Exit status: 0 done, 3 some rows of stock were left alone because their ledger does not add up (see onhand verify), 5
 another archiver is at work.

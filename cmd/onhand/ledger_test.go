@@ -159,7 +159,7 @@ func TestAnArchivedLedgerIsProvenLikeAWholeOne(t *testing.T) {
 		}
 		verify(exitDone, "2 opening balances for", "OK")
 	}
-	execute(t, pool, `truncate movements_archive`)
+	testenv.EmptyArchive(t, pool, "true")
 	verify(exitDone, "58 of these are no longer in the archive", "OK")
 	execute(t, pool, `update movements set delta = delta + 1, on_hand = on_hand + 1 where kind = 'ledger.opened'`)
 	verify(exitViolation, "I4")

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"onhand/internal/ledger"
+	"onhand/internal/testenv"
 	"onhand/internal/verify"
 )
 
@@ -23,7 +24,7 @@ func (s *shop) archiveBooks(t *testing.T, pool *pgxpool.Pool) {
 func (s *shop) emptyArchive(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	s.archiveBooks(t, pool)
-	change(t, pool, `delete from movements_archive`)
+	testenv.EmptyArchive(t, pool, "true")
 }
 
 func TestArchivedBooksAreRight(t *testing.T) {
@@ -40,9 +41,9 @@ func TestArchivedBooksAreRight(t *testing.T) {
 	}
 	s.archiveBooks(t, pool)
 	expectLedger(verify.Ledger{Stock: 2, Movements: 2, Messages: 5, Opened: 1, Archived: 3})
-	change(t, pool, `delete from movements_archive where version = 2`)
+	testenv.EmptyArchive(t, pool, "version = 2")
 	expectLedger(verify.Ledger{Stock: 2, Movements: 2, Messages: 4, Opened: 1, Archived: 2, Removed: 1})
-	change(t, pool, `delete from movements_archive`)
+	testenv.EmptyArchive(t, pool, "true")
 	expectLedger(verify.Ledger{Stock: 2, Movements: 2, Messages: 2, Opened: 1, Removed: 3})
 }
 

@@ -217,7 +217,7 @@ func TestMovementsThatAreArchivedOrRemovedHaveMessagesStill(t *testing.T) {
 	if report.Ledger.Archived != 8 || report.Outbox.Removed != 0 {
 		t.Errorf("%s", shown(report))
 	}
-	change(t, p.pool, `delete from movements_archive`)
+	testenv.EmptyArchive(t, p.pool, "true")
 	report = p.verify(t)
 	expect(t, report, verify.OK)
 	if report.Outbox.Removed != 8 || report.Outbox.Messages != 9 {
@@ -237,7 +237,7 @@ func TestOfRemovedMovementsWhoseMessagesAreNotThereNobodyKnows(t *testing.T) {
 	p := openPost(t)
 	p.send(t, without(p.letters(t), 1002, 2003, 3002, 3001))
 	p.archive(t)
-	change(t, p.pool, `delete from movements_archive`)
+	testenv.EmptyArchive(t, p.pool, "true")
 	report := p.verify(t)
 	expect(t, report, verify.Untold)
 	if report.Outbox.Unproven != 4 {
