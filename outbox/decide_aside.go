@@ -19,13 +19,14 @@ type Selection struct {
 // Decided is what became of messages that were set aside.
 type Decided struct {
 	Messages int64   // as many as were selected
+	IDs      []int64 // all of them, ascending
 	Behind   int64   // others, behind them, that no earlier message of their key holds up any more: they are sent again
 	Held     int64   // of Messages, those that are to be sent again behind an earlier one of their key that still waits
-	Examples []Aside // the first ones that were selected, as they were
+	Examples []Aside // the first MaxExamples that were selected, as they were
 }
 
-// maxExamples bounds what is told of each message.
-const maxExamples = 100
+// MaxExamples is of how many messages more than the id is told.
+const MaxExamples = 100
 
 // ErrNotAside names messages that are not set aside, or were decided about before.
 var ErrNotAside = errors.New("not set aside and waiting")
@@ -76,7 +77,10 @@ func (s *Selection) lock(ctx context.Context, tx pgx.Tx) ([]int64, error) {
 
 const statesOf = `
 select n.id, coalesce(a.state, 'not set aside') from unnest($1::bigint[]) n (id) left join outbox_aside a on a.id = n.id
-where n.id <> all($2::bigint[]) order by n.id limit 20`
+where n.id <> all($2::bigint[]) order by n.id`
+
+// maxMissing bounds how many ids an error names.
+const maxMissing = 20
 
 // nameMissing is an error that names the ids which were not found waiting.
 func (s *Selection) nameMissing(ctx context.Context, tx pgx.Tx, found []int64) error {
@@ -95,6 +99,9 @@ func (s *Selection) nameMissing(ctx context.Context, tx pgx.Tx, found []int64) e
 		return nil
 	}); err != nil {
 		return fmt.Errorf("look for messages that are set aside: %w", err)
+	}
+	if n := len(missing) - maxMissing; n > 0 {
+		missing = append(missing[:maxMissing], fmt.Sprintf("and %d more", n))
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: %s", ErrNotAside, strings.Join(missing, ", "))
@@ -115,11 +122,11 @@ const (
 
 // decideAll gives the messages a new state. The relay looks for decisions every second.
 func decideAll(ctx context.Context, tx pgx.Tx, ids []int64, state string) (Decided, error) {
-	var d Decided
+	d := Decided{IDs: ids}
 	if len(ids) == 0 {
 		return d, nil
 	}
-	rows, err := tx.Query(ctx, selectExamples, ids, maxExamples)
+	rows, err := tx.Query(ctx, selectExamples, ids, MaxExamples)
 	if err != nil {
 		return d, fmt.Errorf("list the messages that are set aside: %w", err)
 	}

@@ -113,4 +113,14 @@ func TestMessagesThatDoNotWaitAreNamedAndNothingIsDecided(t *testing.T) {
 		}
 	}
 	d.expect("", decidedStates)
+	ids := make([]int64, maxMissing+2)
+	for i := range ids {
+		ids[i] = int64(1000 + i)
+	}
+	d.within(func(tx pgx.Tx) error {
+		if _, err := Drop(t.Context(), tx, Selection{IDs: ids}); err == nil || !strings.HasSuffix(err.Error(), "and 2 more") {
+			t.Errorf("it names %v", err)
+		}
+		return nil
+	})
 }

@@ -32,8 +32,8 @@ type outboxDropCmd struct{ asideArgs }
 
 func (outboxDropCmd) Help() string {
 	return `The messages will never be sent, and their rows are removed once the outbox has passed them: this cannot be
-taken back. What stays on record in operator_actions is the id, topic, key and reason of the first hundred, not what was
-in them. The ledger keeps its movements.
+taken back. On record in operator_actions stay the ids of all of them, and topic, key, event and reason of the first
+hundred, but not what was in them: read it before (table outbox_aside). The ledger keeps its movements.
 
 Order per key: with --refused wait (the default of run) later messages of the same topic and key wait behind one that is
 set aside. Those that wait for nothing else now are sent: readers see a gap, of a version for a change of stock, and
@@ -100,7 +100,15 @@ type decision struct {
 	Messages int64        `json:"messages"`
 	Behind   int64        `json:"behind"`
 	Held     int64        `json:"held"`
-	Examples []shownAside `json:"examples"`
+	IDs      []int64      `json:"ids"`      // of all messages
+	Examples []shownAside `json:"examples"` // the first of them
+}
+
+// onceDecided is what goes on record of a decision, beside the first messages as they were. Verify reads the ids.
+type onceDecided struct {
+	Messages int64   `json:"messages"`
+	Behind   int64   `json:"behind"`
+	IDs      []int64 `json:"ids"`
 }
 
 // decide lets the outbox decide, and records it, in one transaction.
@@ -118,13 +126,13 @@ func (a *asideArgs) decide(ctx context.Context, con *console, verb, past string,
 		if err != nil {
 			return err
 		}
-		done = decision{d.Messages, d.Behind, d.Held, showAsides(d.Examples)}
+		done = decision{d.Messages, d.Behind, d.Held, d.IDs, showAsides(d.Examples)}
 		if d.Messages == 0 {
 			return nil // nothing was changed that could be told of
 		}
 		return audit.Write(ctx, tx, audit.Action{
 			Actor: audit.Actor(), Command: a.typed(verb), Because: a.Because, Before: done.Examples,
-			After: map[string]int64{"messages": d.Messages, "behind": d.Behind},
+			After: onceDecided{d.Messages, d.Behind, d.IDs},
 		})
 	})
 	if err != nil {
@@ -139,6 +147,9 @@ func (d *decision) table(t *cliout.Grid, past string) {
 	}
 	for _, m := range d.Examples {
 		t.Row(m.ID, m.Topic, m.Key.line(), m.EventID, m.Reason, m.Attempts, m.Detail)
+	}
+	if more := d.Messages - int64(len(d.Examples)); more > 0 {
+		t.Text("%d more are not listed; -o json has the ids of all, and so has operator_actions.", more)
 	}
 	t.Text("%d messages are %s.", d.Messages, past)
 	if d.Held > 0 {

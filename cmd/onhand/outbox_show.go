@@ -175,4 +175,7 @@ func (s *shownOutbox) asideTable(t *cliout.Grid) {
 		t.Row(m.ID, m.Topic, m.Key.line(), m.EventID, m.Bytes, m.Reason, m.State, m.Attempts, instantOrDash(&m.Since),
 			m.Detail)
 	}
+	if more := s.aside() - int64(len(s.Listed)); more > 0 {
+		t.Text("%d more are set aside; --limit lists them.", more)
+	}
 }

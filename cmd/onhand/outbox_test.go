@@ -317,6 +317,32 @@ func TestRetryAndDropDecideAboutMessagesThatAreSetAside(t *testing.T) {
 	}
 }
 
+// Those are on record and printed by their ids, all of them: the messages themselves are gone.
+func TestDroppingMoreMessagesThanAreListedNamesThemAll(t *testing.T) {
+	t.Parallel()
+	const n = outbox.MaxExamples + 30
+	drop := func(more ...string) (*leaving, ended) {
+		l := newLeaving(t)
+		execute(t, l.pool, `insert into outbox_aside (id, topic, event_id, reason, detail)
+			select i, 't', 'e', 'message_refused', 'too large' from generate_series(1, $1::integer) i`, n)
+		l.as("show").expect(t, exitDone, "110 more are set aside; --limit lists them")
+		if e := l.as("show", "--limit", "130").expect(t, exitDone); strings.Contains(e.stdout, "more are set aside") {
+			t.Errorf("it says %s", e.stdout)
+		}
+		return l, l.because(append([]string{"drop", "--all"}, more...)...)
+	}
+	l, e := drop()
+	e.expect(t, exitDone, "130 messages are dropped", "30 more are not listed")
+	if got := query[int64](t, l.pool, `select sum(message::bigint) from operator_actions,
+		jsonb_array_elements_text(after -> 'ids') as message`); got != n*(n+1)/2 {
+		t.Errorf("the ids on record come to %d", got)
+	}
+	_, e = drop("-o", "json")
+	if d := decoded[decision](t, e); len(d.IDs) != n || d.IDs[n-1] != n || len(d.Examples) != outbox.MaxExamples {
+		t.Errorf("it names %d messages and lists %d", len(d.IDs), len(d.Examples))
+	}
+}
+
 func TestDecisionsWantToKnowWhichMessages(t *testing.T) {
 	t.Parallel()
 	l := newLeaving(t)

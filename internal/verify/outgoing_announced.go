@@ -270,7 +270,7 @@ func (o *outgoing) followCrossing(r *published, m *movement) {
 		}
 		o.differ(r, row, fmt.Sprintf("%s of version %d before version %d", r.kind, m.version, s.last), "it comes after that")
 	case s.last < m.version:
-		if !r.from.compacted && !o.v.cfg.FollowRefused && !o.excuses.gone(m.id) {
+		if !r.from.compacted && !o.v.cfg.FollowRefused && !o.excuses.missing(m.id) {
 			o.differ(r, row, fmt.Sprintf("%s behind the message of version %d", r.kind, m.version), "it comes before that")
 		}
 	case s.told&(1<<nth) != 0:

@@ -12,7 +12,6 @@ import (
 type excuses struct {
 	aside   []int64 // ids, sorted
 	dropped []int64 // ids that operators gave up, sorted
-	unnamed int64   // further ones that are on record by their number alone
 	decided []decision
 }
 
@@ -27,19 +26,12 @@ type decision struct {
 // is sent again, and so before its row goes.
 const selectAside = `select coalesce(array_agg(id), '{}') from outbox_aside`
 
-// The record names the first ones of each command.
 const selectDropped = `
-select coalesce(array_agg((d.message ->> 'id')::bigint), '{}')
+select coalesce(array_agg(d.id::bigint), '{}')
 from operator_actions a
-cross join lateral jsonb_array_elements(
-  case jsonb_typeof(a.before) when 'array' then a.before else '[]' end) as d (message)
+cross join lateral jsonb_array_elements_text(
+  case jsonb_typeof(a.after -> 'ids') when 'array' then a.after -> 'ids' else '[]' end) as d (id)
 where a.command like 'outbox drop%'`
-
-const countUnnamed = `
-select coalesce(sum((after ->> 'messages')::bigint - case jsonb_typeof(before) when 'array'
-  then jsonb_array_length(before) else 0 end), 0)::bigint
-from operator_actions
-where command like 'outbox drop%'`
 
 const selectDecided = `
 select (before ->> 'done')::bigint as done,
@@ -62,7 +54,6 @@ func (o *outgoing) readExcuses(ctx context.Context) error {
 	q := &pgx.Batch{}
 	q.Queue(selectAside).QueryRow(func(row pgx.Row) error { return row.Scan(&e.aside) })
 	q.Queue(selectDropped).QueryRow(func(row pgx.Row) error { return row.Scan(&e.dropped) })
-	q.Queue(countUnnamed).QueryRow(func(row pgx.Row) error { return row.Scan(&e.unnamed) })
 	q.Queue(selectDecided).Query(func(rows pgx.Rows) (err error) {
 		e.decided, err = pgx.CollectRows(rows, pgx.RowToStructByName[decision])
 		return err
@@ -85,8 +76,7 @@ func (o *outgoing) readExcuses(ctx context.Context) error {
 	return nil
 }
 
-// missing reports whether the message with id need not be in its topic. Of those on record by their number alone as
-// many are excused.
+// missing reports whether the message with id need not be in its topic.
 func (e *excuses) missing(id int64) bool {
 	for _, d := range e.decided {
 		if d.Done < id && id <= d.At {
@@ -95,17 +85,7 @@ func (e *excuses) missing(id int64) bool {
 	}
 	_, aside := slices.BinarySearch(e.aside, id)
 	_, dropped := slices.BinarySearch(e.dropped, id)
-	if aside || dropped {
-		return true
-	}
-	e.unnamed--
-	return e.unnamed >= 0
-}
-
-// gone is missing for a message that is not counted as missing here.
-func (e *excuses) gone(id int64) bool {
-	counted := *e // what of it changes is a number
-	return counted.missing(id)
+	return aside || dropped
 }
 
 // again reports whether an operator had the message with id published again.

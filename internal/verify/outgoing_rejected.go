@@ -101,7 +101,7 @@ func (o *outgoing) followRejection(r *published) {
 	case s.last > version:
 		o.differ(r, row.String(), fmt.Sprintf("what found version %d before version %d", version, s.last),
 			"it comes after that")
-	case r.about != nil && o.excuses.gone(r.about.id):
+	case r.about != nil && o.excuses.missing(r.about.id):
 	case !r.from.compacted && !o.v.cfg.FollowRefused:
 		o.differ(r, row.String(), fmt.Sprintf("what found version %d behind its message", version), "it comes before that")
 	}
