@@ -24,11 +24,12 @@ type leftover struct {
 	partitions []kafkalog.TopicPartition
 	position   bool
 	silent     []kafkalog.TopicPartition // that do not say
+	unsure     int                       // how many of partitions do not say whose transaction is open
 }
 
 func (l leftover) nowhere() bool { return !l.position && len(l.partitions) == 0 }
 
-// maxEndings bounds how often a transaction is ended again: other producers' may be open in the same partitions.
+// maxEndings bounds how often a transaction is ended again: where nobody says whose is open, others' may be.
 const maxEndings = 2
 
 // Kafka's names for what became of a transaction, as far as they are told apart here. A producer that has begun and
@@ -58,37 +59,47 @@ func (s *session) endLast(ctx context.Context, found row) error {
 		return s.ended(ctx, found)
 	}
 	c := &coordinator{client, s.cfg.id(), s.cfg.TransactionTimeout}
-	state, err := s.lastState(ctx, c, found)
+	state, p, err := s.lastState(ctx, c, found)
 	if err != nil {
 		return err
+	}
+	if l, err = s.own(ctx, client, l, p); err != nil {
+		return err
+	}
+	if l.nowhere() {
+		return s.ended(ctx, found)
 	}
 	if _, known := outcome(state, found, nil); !known {
 		return s.outcomeUnknown(ctx, client, found, l, state)
 	}
-	return s.endAgain(ctx, c, found, state)
+	return s.endAgain(ctx, c, found, state, p)
 }
 
 // lastState is how the last transaction stood before anybody began to end it again. A session that was to do that and
 // died has left it in the row, and Kafka's own answer is about what that session did: nothing yet, half, or all of it.
-func (s *session) lastState(ctx context.Context, c *coordinator, found row) (string, error) {
-	state, p, err := c.state(ctx)
+// p is the producer whose it was, nil if Kafka has forgotten.
+func (s *session) lastState(ctx context.Context, c *coordinator, found row) (state string, p *producerID, err error) {
+	state, of, err := c.state(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
+	}
+	if state != "" {
+		p = &of
 	}
 	switch {
 	case found.ending == "":
 	case state == "", state == stateEmpty:
-		return found.ending, nil
+		return found.ending, p, nil
 	case state == stateOngoing && found.ending != stateOngoing:
 		// It died before it said how to end. Whoever begins now aborts what may have been committed.
 		commit, _ := outcome(found.ending, found, nil)
-		return found.ending, c.end(ctx, p, commit)
+		return found.ending, p, c.end(ctx, of, commit)
 	}
-	return state, nil
+	return state, p, nil
 }
 
 // endAgain begins, which takes the last transaction's state away, and ends it as state says wherever it is open.
-func (s *session) endAgain(ctx context.Context, c *coordinator, found row, state string) error {
+func (s *session) endAgain(ctx context.Context, c *coordinator, found row, state string, of *producerID) error {
 	// Stored first: whoever comes after a crash in between finds that another transaction was the last one.
 	if err := s.lease.ending(ctx, state); err != nil {
 		return err
@@ -101,6 +112,9 @@ func (s *session) endAgain(ctx context.Context, c *coordinator, found row, state
 		s.cfg.steps.step(stepBegunAgain)
 		// What was only under way has ended now.
 		l, kafka, err := s.look(ctx, c.client, found)
+		if err == nil {
+			l, err = s.own(ctx, c.client, l, of)
+		}
 		if err != nil {
 			return err
 		}
@@ -115,8 +129,7 @@ func (s *session) endAgain(ctx context.Context, c *coordinator, found row, state
 		if err := s.lease.ending(ctx, state); err != nil {
 			return err
 		}
-		s.log.Warn().Int("partitions", len(l.partitions)).Bool("position", l.position).Bool("committed", commit).
-			Msg("readers have not heard of the end of the last transaction; it is ended again")
+		s.tellEnding(l, commit)
 		if err := s.end(ctx, c, p, l, commit); err != nil {
 			return err
 		}
