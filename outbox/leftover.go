@@ -39,13 +39,15 @@ const (
 	stateOngoing   = "Ongoing"
 	stateCommitted = "CompleteCommit"
 	stateAborted   = "CompleteAbort"
+	stateDead      = "Dead" // about to be forgotten
 )
 
-// endLast makes sure that readers know the end of the last transaction, wherever this outbox may have written.
-func (s *session) endLast(ctx context.Context, found row) error {
+// endLast makes sure that readers know the end of the last transaction, wherever this outbox may have written. halted
+// means that an operator has to say what that end is.
+func (s *session) endLast(ctx context.Context, found row) (halted bool, err error) {
 	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
 	if err != nil {
-		return fmt.Errorf("connect to Kafka: %w", err)
+		return false, fmt.Errorf("connect to Kafka: %w", err)
 	}
 	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 4*s.cfg.TransactionTimeout)
@@ -53,26 +55,33 @@ func (s *session) endLast(ctx context.Context, found row) error {
 	// Mostly nothing is open, and nobody has to be fenced to see that.
 	l, _, err := s.look(ctx, client, found)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if l.nowhere() {
-		return s.ended(ctx, found)
+		return false, s.ended(ctx, found)
 	}
 	c := &coordinator{client, s.cfg.id(), s.cfg.TransactionTimeout}
 	state, p, err := s.lastState(ctx, c, found)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if l, err = s.own(ctx, client, l, p); err != nil {
-		return err
+		return false, err
 	}
 	if l.nowhere() {
-		return s.ended(ctx, found)
+		return false, s.ended(ctx, found)
 	}
 	if _, known := outcome(state, found, nil); !known {
-		return s.outcomeUnknown(ctx, client, found, l, state)
+		if !l.position {
+			return false, nil // in partitions it may be another producer's
+		}
+		return s.haltIfOpen(ctx, client, found, state, p)
 	}
-	return s.endAgain(ctx, c, found, state, p)
+	if err := s.endAgain(ctx, c, found, state, p); err != nil || p != nil || !l.position {
+		return false, err
+	}
+	// Whoever has begun now is another producer to Kafka than the one whose it was, and may not have ended anything.
+	return s.haltIfOpen(ctx, client, found, state, p)
 }
 
 // lastState is how the last transaction stood before anybody began to end it again. A session that was to do that and
@@ -88,7 +97,7 @@ func (s *session) lastState(ctx context.Context, c *coordinator, found row) (sta
 	}
 	switch {
 	case found.ending == "":
-	case state == "", state == stateEmpty:
+	case state == "", state == stateEmpty, state == stateDead:
 		return found.ending, p, nil
 	case state == stateOngoing && found.ending != stateOngoing:
 		// It died before it said how to end. Whoever begins now aborts what may have been committed.
@@ -149,19 +158,23 @@ func (s *session) ended(ctx context.Context, found row) error {
 	return s.lease.ending(ctx, "")
 }
 
-// outcomeUnknown is where nobody knows how to end what is open. In partitions it may be another producer's; a position
-// that is open can only be this one's, and nothing can be published without it.
-func (s *session) outcomeUnknown(ctx context.Context, client sarama.Client, found row, l leftover, state string) error {
-	if !l.position {
-		return nil
+// haltIfOpen halts the outbox if its position cannot be read for as long as a transaction may last: it was open only for a
+// moment, then. Nothing can be published before somebody says how to end it.
+func (s *session) haltIfOpen(
+	ctx context.Context, client sarama.Client, found row, state string, p *producerID,
+) (halted bool, err error) {
+	_, err = s.kafkaPosition(ctx, client, found, s.cfg.TransactionTimeout)
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		return false, err
 	}
-	_, err := s.kafkaPosition(ctx, client, found, s.cfg.TransactionTimeout) // perhaps it was only slow
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		id := s.cfg.id()
-		return fmt.Errorf("the position of group %s cannot be read: a transaction of %s is open there, and its outcome is "+
-			"unknown (Kafka's state of the last one: %q): %w", id, id, state, err)
+	id := s.cfg.id()
+	detail := fmt.Sprintf("the position of group %s cannot be read: a transaction of %s is open there, and nobody knows "+
+		"whether it was to be committed (Kafka's state of the last one: %q), so nobody knows if the messages after %d up to "+
+		"%d were published", id, id, state, found.done.id, found.intent.id)
+	if p == nil {
+		detail += "; Kafka has forgotten whose it was, so only Kafka's own tool can end it"
 	}
-	return err
+	return true, s.haltFor(ctx, finding{verdict: stop, reason: HaltOutcomeUnknown, detail: detail})
 }
 
 // outcome is whether the last transaction was committed. Kafka's word was asked before it ended what was open; it may

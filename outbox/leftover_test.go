@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 
 	"onhand/internal/kafkalog"
@@ -67,25 +68,78 @@ func TestTheEndOfATransactionIsToldThoughWhoeverToldItWasKilled(t *testing.T) {
 	}
 }
 
-func TestAPositionThatNobodyKnowsHowToEndIsNamed(t *testing.T) {
+// Of the last transaction a partition and the position are open, which both have a message each way, and Kafka's word on
+// it is gone.
+func TestATransactionOfUnknownOutcomeEndsAsTheOperatorSays(t *testing.T) {
 	t.Parallel()
 	kafka := testenv.Kafka(t, "transaction.partition.verification.enable=false")
+	elsewhere := kafka.Topic(1, nil)
+	for _, from := range []From{FromDatabase, FromIntent} {
+		t.Run(string(from), func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOn(t, testenv.Database(t), kafka.Brokers(), kafka.Topic(3, nil))
+			w.leaveOpen(elsewhere, true)
+			c := &coordinator{w.client, ProducerID(w.install), 5 * time.Second}
+			if _, err := c.begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if state, _, err := c.state(t.Context()); err != nil || state != stateEmpty {
+				t.Fatalf("the last transaction's state is %q (%v)", state, err)
+			}
+			w.start(w.config("second"))
+			w.haltsAsUnknown("position of group " + c.id + " cannot be read: a transaction of " + c.id + " is open there")
+			w.say(from)
+			w.append("b")
+			w.awaitAll()
+			if n, err := w.outside.uncommitted(t.Context()); err != nil || (n == len(w.outside.seen)) != (from == FromIntent) {
+				t.Errorf("%d records, of which %d were committed (%v)", n, len(w.outside.seen), err)
+			}
+			if ending := w.text(`select ending from outbox_relay`); ending != "" {
+				t.Errorf("the row still says that a transaction is being ended: %s", ending)
+			}
+		})
+	}
+}
+
+// Kafka forgets a transactional id that is not used. Who begins under it then is another producer, and cannot end what the
+// first one left.
+func TestATransactionWhoseProducerIsForgottenHaltsAgainAndSaysSo(t *testing.T) {
+	t.Parallel()
+	kafka := testenv.Kafka(t, "transaction.partition.verification.enable=false", "transactional.id.expiration.ms=3000",
+		"transaction.remove.expired.transaction.cleanup.interval.ms=500")
 	w := newWorldOn(t, testenv.Database(t), kafka.Brokers(), kafka.Topic(3, nil))
 	w.leaveOpen(kafka.Topic(1, nil), true)
 	c := &coordinator{w.client, ProducerID(w.install), 5 * time.Second}
-	if _, err := c.begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if state, _, err := c.state(t.Context()); err != nil || state != stateEmpty {
-		t.Fatalf("the last transaction's state is %q (%v)", state, err)
-	}
-	r, _ := w.start(w.config("second"))
-	want := "position of group " + c.id + " cannot be read: a transaction of " + c.id + " is open there"
-	w.eventually("the row says what is wrong", func() bool {
-		return strings.Contains(w.text(`select waiting_for from outbox_relay`), want)
+	w.eventually("Kafka has forgotten", func() bool {
+		state, _, err := c.state(t.Context())
+		return err == nil && state == ""
 	})
-	if err := r.State().Err; err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("the relay says %v", err)
+	w.start(w.config("second"))
+	for range 2 {
+		w.haltsAsUnknown("only Kafka's own tool can end it")
+		w.say(FromDatabase)
+	}
+	w.haltsAsUnknown("only Kafka's own tool can end it")
+}
+
+func (w *world) haltsAsUnknown(why string) {
+	w.t.Helper()
+	w.eventually("it halts", func() bool { return w.row().halt != "" })
+	if detail := w.text(`select halt_detail from outbox_relay`); w.row().halt != HaltOutcomeUnknown ||
+		!strings.Contains(detail, why) {
+		w.t.Fatalf("it has halted as %s: %s", w.row().halt, detail)
+	}
+}
+
+// say is an operator who has not asked Kafka.
+func (w *world) say(from From) {
+	w.t.Helper()
+	err := pgx.BeginFunc(w.t.Context(), w.pool, func(tx pgx.Tx) error {
+		_, err := Resume(w.t.Context(), tx, from, nil)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 }
 

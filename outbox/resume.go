@@ -13,7 +13,8 @@ type From string
 
 // The positions that there are to choose from.
 const (
-	// FromDatabase: behind the row's done. What Kafka has beyond it is published again, as far as this database has it.
+	// FromDatabase: behind the row's done. What Kafka has beyond it is published again, as far as this database has it. A
+	// transaction of unknown outcome is aborted, and with FromIntent committed.
 	FromDatabase From = "database"
 	// FromIntent: behind the row's intent. What was about to be published last is not published again, even if it never
 	// was.
@@ -48,6 +49,7 @@ const lockStanding = selectStanding + ` for update`
 const resumeAt = `
 update outbox_relay
 set done = $1, intent = $1, done_turn = $2, intent_turn = $2, done_by = null, intent_by = null, overruled = true,
+    ending = coalesce($3, ending),
     halt_reason = null, halt_detail = null, halted_at = null, token = null, owner = null, lease_until = null,
     waiting_for = null, waiting_since = null, updated_at = clock_timestamp()
 returning ` + standing
@@ -76,8 +78,21 @@ func Resume(ctx context.Context, tx pgx.Tx, from From, kafka *Position) (Resumpt
 	if err := r.settleRetries(ctx, tx, from); err != nil {
 		return r, err
 	}
-	err = r.After.scan(tx.QueryRow(ctx, resumeAt, at.id, at.turn))
+	err = r.After.scan(tx.QueryRow(ctx, resumeAt, at.id, at.turn, r.ending(from)))
 	return r, err
+}
+
+// ending is how the next session ends a transaction whose outcome nobody knew: as the operator's word has it, what is
+// open is out, or it is not and will be sent again. nil = that was not the question.
+func (r *Resumption) ending(from From) *string {
+	if *r.Before.HaltReason != HaltOutcomeUnknown {
+		return nil
+	}
+	state := stateAborted
+	if from == FromIntent {
+		state = stateCommitted
+	}
+	return &state
 }
 
 // choose is where to go on. The turn is the highest of all that were seen, so that the next one is new to everybody.

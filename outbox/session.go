@@ -86,8 +86,8 @@ func (s *session) begin(ctx context.Context, found row) (halted bool, err error)
 	if halted, err = s.peek(ctx, found); halted || err != nil {
 		return halted, err
 	}
-	if err := s.endLast(ctx, found); err != nil {
-		return false, err
+	if halted, err = s.endLast(ctx, found); halted || err != nil {
+		return halted, err
 	}
 	s.asking.Store(time.Now().UnixNano())
 	if err := s.openProducer(); err != nil {

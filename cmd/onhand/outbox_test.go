@@ -142,6 +142,7 @@ func TestOutboxShowTellsWhyItIsHaltedAndWhatToDo(t *testing.T) {
 	for reason, word := range map[string]string{
 		outbox.HaltDatabaseLost: "--from kafka", outbox.HaltKafkaForgot: "--from intent",
 		outbox.HaltKafkaBehind: "--from kafka", outbox.HaltNewIdentity: "--of",
+		outbox.HaltOutcomeUnknown: "kafka-transactions.sh",
 	} {
 		l.halt(reason)
 		l.as("show").expect(t, exitDone, "HALTED "+reason, "for a test", "what to do", "outbox resume", word)

@@ -18,7 +18,7 @@ type excuses struct {
 // decision is an operator's about where a halted outbox goes on.
 type decision struct {
 	Done    int64 `db:"done"`    // where the database was
-	Reached int64 `db:"reached"` // where the database was or Kafka, what is further
+	Reached int64 `db:"reached"` // where the database was, perhaps, or Kafka: what is further
 	At      int64 `db:"at"`      // behind this message it went on
 }
 
@@ -35,7 +35,8 @@ where a.command like 'outbox drop%'`
 
 const selectDecided = `
 select (before ->> 'done')::bigint as done,
-       greatest((before ->> 'done')::bigint, (after -> 'kafka' ->> 'id')::bigint) as reached,
+       greatest((before ->> 'done')::bigint, (before ->> 'intent')::bigint, (after -> 'kafka' ->> 'id')::bigint)
+         as reached,
        (after ->> 'done')::bigint as at
 from operator_actions
 where command like 'outbox resume%' and before ->> 'done' is not null and after ->> 'done' is not null`
