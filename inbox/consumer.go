@@ -134,8 +134,8 @@ func New(cfg Config) (*Consumer, error) {
 func (c *Consumer) State() State { return c.health.snapshot() }
 
 // Run consumes until ctx ends: then it stops fetching, finishes the batches in hand, writes the advisory commit, leaves
-// the group and returns nil. Faults of the broker and of the database are waited out (I8); only a configuration that
-// Kafka's client refuses is an error.
+// the group and returns nil; a broker that hangs is given up for that after the session timeout. Faults of the broker
+// and of the database are waited out (I8); only a configuration that Kafka's client refuses is an error.
 func (c *Consumer) Run(ctx context.Context) error {
 	client, err := c.connect(ctx, c.saramaConfig())
 	if err != nil || client == nil {
@@ -187,9 +187,14 @@ func (c *Consumer) connect(ctx context.Context, config *sarama.Config) (sarama.C
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
+	connections := kafkalog.ConnectionsOf(config)
 	for failures := 1; ctx.Err() == nil; failures++ {
+		keep := connections.CutAt(ctx) // there is nothing to leave in order yet
 		client, err := sarama.NewClient(c.cfg.Brokers, config)
+		keep()
 		if err == nil {
+			// By then the group has expelled this member in any case.
+			context.AfterFunc(ctx, func() { time.AfterFunc(c.timeouts.Session, connections.Cut) })
 			return client, nil
 		}
 		c.health.broker(fmt.Errorf("no broker of %v answers: %w", c.cfg.Brokers, err))

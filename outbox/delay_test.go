@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"onhand/internal/testenv"
@@ -52,6 +53,35 @@ func TestATransactionThatStaysOpenDelaysMessagesAndIsNamed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The reader is pages ahead of what is sent, and looks for transactions again when it has read everything.
+func TestATransactionThatHasEndedIsNotNamedWhileTheBacklogLeaves(t *testing.T) {
+	t.Parallel()
+	w := newSceneAt(t, testenv.Postgres(t).Database(), testenv.Brokers(t), testenv.Topic(t, 1))
+	cfg := w.config()
+	cfg.TransactionTimeout = 2 * patience
+	sent, slow := make(chan struct{}), make(chan struct{})
+	once, goOn := sync.OnceFunc(func() { close(sent); <-slow }), sync.OnceFunc(func() { close(slow) })
+	defer goOn()
+	cfg.steps = func(at step) {
+		if at == stepSent {
+			once()
+		}
+	}
+	w.start(cfg)
+	held := holdOpen(t, w.url, "postgres")
+	want := numbered("message", 2*maxPageMessages+2000)
+	w.say(w.position, "k", want...)
+	named := func() bool {
+		return strings.Contains(ask[string](w, `select waiting_for from outbox_relay`), held.words[0])
+	}
+	w.eventually("the culprit is named", named)
+	held.end()
+	<-sent
+	w.eventually("nobody is named any more", func() bool { return !named() })
+	goOn()
+	w.waitFor(w.position, want...)
 }
 
 func TestATransactionThatWritesNothingDelaysNothing(t *testing.T) {

@@ -45,13 +45,13 @@ const (
 // endLast makes sure that readers know the end of the last transaction, wherever this outbox may have written. halted
 // means that an operator has to say what that end is.
 func (s *session) endLast(ctx context.Context, found row) (halted bool, err error) {
-	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
-	if err != nil {
-		return false, fmt.Errorf("connect to Kafka: %w", err)
-	}
-	defer func() { _ = client.Close() }()
 	ctx, cancel := context.WithTimeout(ctx, 4*s.cfg.TransactionTimeout)
 	defer cancel()
+	client, err := s.openClient(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = client.Close() }()
 	// Mostly nothing is open, and nobody has to be fenced to see that.
 	l, _, err := s.look(ctx, client, found)
 	if err != nil {
@@ -158,8 +158,8 @@ func (s *session) ended(ctx context.Context, found row) error {
 	return s.lease.ending(ctx, "")
 }
 
-// haltIfOpen halts the outbox if its position cannot be read for as long as a transaction may last: it was open only for a
-// moment, then. Nothing can be published before somebody says how to end it.
+// haltIfOpen halts the outbox if its position cannot be read for as long as a transaction may last: nothing can be
+// published before somebody says how to end what is open there. Else it was only slow.
 func (s *session) haltIfOpen(
 	ctx context.Context, client sarama.Client, found row, state string, p *producerID,
 ) (halted bool, err error) {

@@ -68,8 +68,7 @@ func TestTheEndOfATransactionIsToldThoughWhoeverToldItWasKilled(t *testing.T) {
 	}
 }
 
-// Of the last transaction a partition and the position are open, which both have a message each way, and Kafka's word on
-// it is gone.
+// Of the last transaction the partitions and the position are open, and Kafka's word on it is gone.
 func TestATransactionOfUnknownOutcomeEndsAsTheOperatorSays(t *testing.T) {
 	t.Parallel()
 	kafka := testenv.Kafka(t, "transaction.partition.verification.enable=false")
@@ -101,8 +100,8 @@ func TestATransactionOfUnknownOutcomeEndsAsTheOperatorSays(t *testing.T) {
 	}
 }
 
-// Kafka forgets a transactional id that is not used. Who begins under it then is another producer, and cannot end what the
-// first one left.
+// Kafka forgets a transactional id that is not used. Who begins under it then is another producer, and cannot end what
+// the first one left.
 func TestATransactionWhoseProducerIsForgottenHaltsAgainAndSaysSo(t *testing.T) {
 	t.Parallel()
 	kafka := testenv.Kafka(t, "transaction.partition.verification.enable=false", "transactional.id.expiration.ms=3000",

@@ -65,7 +65,7 @@ const (
 	HaltKafkaForgot = "kafka_forgot_position"
 	// HaltKafkaBehind: Kafka's position is one that was passed for sure: it was set by hand, or Kafka was restored.
 	HaltKafkaBehind = "kafka_position_behind"
-	// HaltOutcomeUnknown: the last transaction is open in Kafka's position, and nobody knows whether it was to be committed.
+	// HaltOutcomeUnknown: the last transaction is open in Kafka's position, and nobody knows how it was to end.
 	HaltOutcomeUnknown = "outcome_unknown"
 	// HaltNewIdentity: the database was given a new identity, and what its original has published is not known.
 	HaltNewIdentity = "new_identity"

@@ -16,6 +16,7 @@ import (
 // installation and aborts what that had under way. After any error that is not a refusal it is of no more use.
 type producer struct {
 	client        sarama.Client
+	connections   *kafkalog.Connections
 	async         sarama.AsyncProducer
 	installation  uuid.UUID
 	group         string
@@ -53,8 +54,18 @@ func producerConfig(cfg *Config, careful bool) *sarama.Config {
 	return c
 }
 
-func openProducer(cfg *Config, positionTopic string, careful bool) (*producer, error) {
-	client, err := sarama.NewClient(cfg.Brokers, producerConfig(cfg, careful))
+// openProducer gives up when ctx ends.
+func openProducer(ctx context.Context, cfg *Config, positionTopic string, careful bool) (p *producer, err error) {
+	config := producerConfig(cfg, careful)
+	connections := kafkalog.ConnectionsOf(config)
+	config.Producer.Transaction.Retry.BackoffFunc = connections.Backoff(config.Producer.Transaction.Retry.BackoffFunc)
+	defer connections.CutAt(ctx)()
+	defer func() {
+		if err != nil {
+			connections.Cut()
+		}
+	}()
+	client, err := sarama.NewClient(cfg.Brokers, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to Kafka: %w", err)
 	}
@@ -63,11 +74,16 @@ func openProducer(cfg *Config, positionTopic string, careful bool) (*producer, e
 		_ = client.Close()
 		return nil, fmt.Errorf("begin as the producer %s: %w", cfg.id(), err)
 	}
-	return &producer{client, async, cfg.Installation, cfg.id(), positionTopic}, nil
+	return &producer{client, connections, async, cfg.Installation, cfg.id(), positionTopic}, nil
 }
 
-// close waits until nothing is under way any more, which timeouts bound.
+// closeWithin is how long closing waits for answers of Kafka to what is under way.
+const closeWithin = 2 * time.Second
+
+// close waits until nothing is under way any more.
 func (p *producer) close() {
+	defer p.connections.Cut()
+	defer time.AfterFunc(closeWithin, p.connections.Cut).Stop()
 	p.async.AsyncClose()
 	for errs, successes := p.async.Errors(), p.async.Successes(); errs != nil || successes != nil; {
 		select {
@@ -99,11 +115,13 @@ func (e *refusedError) Error() string {
 }
 
 // transact publishes messages, takes the position to upTo, and returns when both are visible. Before it commits it
-// waits for intent, which must be stored by then; its error aborts. It always takes intent's one value. ctx bounds the
-// wait for Kafka's answers.
+// waits for intent, which must be stored by then; its error aborts. It always takes intent's one value. When ctx ends
+// it gives Kafka up, and so the producer. If the commit was sent by then nobody knows whether Kafka has taken it: the
+// next session finds out by the intent.
 func (p *producer) transact(
 	ctx context.Context, messages []*outgoing, upTo place, intent <-chan error, log steps,
 ) error {
+	defer p.connections.CutAt(ctx)()
 	if err := p.async.BeginTxn(); err != nil {
 		if other := <-intent; other != nil {
 			err = other
@@ -131,6 +149,9 @@ func (p *producer) transact(
 		return p.abort(fmt.Errorf("add the position to the transaction: %w", err))
 	}
 	if err := p.async.CommitTxn(); err != nil {
+		if ctx.Err() != nil {
+			err = errUnanswered
+		}
 		return fmt.Errorf("commit the transaction: %w", err)
 	}
 	log.step(stepCommitted)

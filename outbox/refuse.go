@@ -185,6 +185,9 @@ func (s *session) probe(topics map[string]refusal) map[string]refusal {
 
 // try sends m in a transaction that is aborted.
 func (s *session) try(m *outgoing) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.TransactionTimeout)
+	defer cancel()
+	defer s.producer.connections.CutAt(ctx)()
 	if err := s.producer.client.RefreshMetadata(m.topic); err != nil {
 		return err
 	}
@@ -192,8 +195,6 @@ func (s *session) try(m *outgoing) error {
 	if err := s.producer.async.BeginTxn(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.TransactionTimeout)
-	defer cancel()
 	err := s.producer.send(ctx, []*outgoing{m})
 	if errors.Is(err, errUnanswered) {
 		return err

@@ -67,7 +67,7 @@ func (r *Relay) lead(ctx context.Context, found row) error {
 func (s *session) work(ctx context.Context, found row) (halted bool, err error) {
 	s.asking.Store(time.Now().UnixNano())
 	if halted, err = s.begin(ctx, found); err != nil || halted {
-		return halted, err
+		return halted, errors.Join(ctx.Err(), err) // what ctx has cut off says something else
 	}
 	s.asking.Store(0)
 	s.wait.set(waitSession, "")
@@ -90,7 +90,7 @@ func (s *session) begin(ctx context.Context, found row) (halted bool, err error)
 		return halted, err
 	}
 	s.asking.Store(time.Now().UnixNano())
-	if err := s.openProducer(); err != nil {
+	if err := s.openProducer(ctx); err != nil {
 		return false, err
 	}
 	if halted, err = s.compare(ctx, found); halted || err != nil {
@@ -108,9 +108,9 @@ const peekWithin = 500 * time.Millisecond
 // peek is compare as far as it goes without fencing anybody. A transaction that a dead relay left open may hide the
 // answer; it is ended by opening the producer.
 func (s *session) peek(ctx context.Context, found row) (halted bool, err error) {
-	client, err := sarama.NewClient(s.cfg.Brokers, kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout))
+	client, err := s.openClient(ctx)
 	if err != nil {
-		return false, fmt.Errorf("connect to Kafka: %w", err)
+		return false, err
 	}
 	defer func() { _ = client.Close() }()
 	kafka, err := s.kafkaPosition(ctx, client, found, peekWithin)
@@ -122,6 +122,12 @@ func (s *session) peek(ctx context.Context, found row) (halted bool, err error) 
 	}
 	f := s.judge(found, kafka)
 	return f.verdict == stop, s.haltFor(ctx, f)
+}
+
+// openClient is for questions. It is cut off when ctx ends.
+func (s *session) openClient(ctx context.Context) (sarama.Client, error) {
+	config := kafkalog.Config(s.cfg.Member, s.cfg.TransactionTimeout)
+	return kafkalog.Open(ctx, s.cfg.Brokers, config, s.cfg.TransactionTimeout)
 }
 
 // judge is decide, unless an operator has decided. The turns go on behind Kafka's then: an operator who has not asked
@@ -159,6 +165,7 @@ func (s *session) haltFor(ctx context.Context, f finding) error {
 // compare decides on what Kafka and the database say, and halts the outbox if they contradict each other. Else it
 // settles where to go on. The producer is open, so nobody changes Kafka's answer any more.
 func (s *session) compare(ctx context.Context, found row) (halted bool, err error) {
+	defer s.producer.connections.CutAt(ctx)()
 	kafka, err := s.kafkaPosition(ctx, s.producer.client, found, 2*s.cfg.TransactionTimeout)
 	if err != nil {
 		return false, err
@@ -223,10 +230,10 @@ func (s *session) kafkaPosition(
 	return &p, nil
 }
 
-func (s *session) openProducer() (err error) {
+func (s *session) openProducer(ctx context.Context) (err error) {
 	s.closeProducer()
 	s.known, s.slow = make(map[string]bool), false
-	s.producer, err = openProducer(&s.cfg, s.position.Topic, s.oneByOne)
+	s.producer, err = openProducer(ctx, &s.cfg, s.position.Topic, s.oneByOne)
 	return err
 }
 
@@ -277,6 +284,7 @@ func (s *session) readPages(ctx context.Context, from int64, pages chan<- *page)
 			continue
 		}
 		latest = time.Now()
+		s.wait.set(waitHorizon, "") // not these; with a backlog it is long until the next look
 		s.cfg.steps.step(stepRead)
 		select {
 		case pages <- p:
@@ -294,7 +302,7 @@ func (s *session) mostMessages() int {
 	return maxPageMessages
 }
 
-// delayPatience is how long a transaction may hold messages up before status names it.
+// delayPatience is how long a transaction, or Kafka, may hold messages up before status says so.
 const delayPatience = 3 * time.Second
 
 func (s *session) noteDelay(ctx context.Context, r *reader) error {
@@ -310,9 +318,24 @@ func (s *session) noteDelay(ctx context.Context, r *reader) error {
 // answer, for a while; the lease is not renewed, so that another relay may begin, and fence this one.
 var errStuck = errors.New("no answer from Kafka")
 
-func (s *session) stuck() bool {
+func (s *session) stuck() bool { return s.asked() > 2*s.cfg.TransactionTimeout }
+
+// asked is for how long Kafka has been asked.
+func (s *session) asked() time.Duration {
 	began := s.asking.Load()
-	return began != 0 && time.Since(time.Unix(0, began)) > 2*s.cfg.TransactionTimeout
+	if began == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, began))
+}
+
+// unanswered is what there is to be said of a broker that is away, long before the session ends because of it.
+func (s *session) unanswered() string {
+	d := s.asked()
+	if d < delayPatience {
+		return ""
+	}
+	return "an answer of Kafka's, since " + time.Now().Add(-d).UTC().Format(time.RFC3339)
 }
 
 // keepLease renews the lease, and shows in the row what messages wait for.
@@ -325,6 +348,7 @@ func (s *session) keepLease(ctx context.Context) error {
 			if s.stuck() {
 				return errStuck
 			}
+			s.wait.set(waitKafka, s.unanswered())
 			if err := s.lease.renew(ctx, s.wait.String()); err != nil {
 				return err
 			}

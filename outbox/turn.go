@@ -36,7 +36,7 @@ func (s *session) publish(ctx context.Context, pages <-chan *page) error {
 		case <-look.C:
 			err = s.lookAround(ctx)
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), s.store(context.WithoutCancel(ctx)))
+			return errors.Join(ctx.Err(), s.storeLast(ctx))
 		}
 		if err != nil {
 			return err
@@ -55,6 +55,13 @@ func (s *session) store(ctx context.Context) error {
 	s.stored = s.at
 	s.cfg.steps.step(stepDone)
 	return nil
+}
+
+// storeLast is store at the end. A database that does not answer must not hold it up: the next session finds out.
+func (s *session) storeLast(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+	defer cancel()
+	return s.store(ctx)
 }
 
 // lookAround does what is due without a new message.
@@ -126,6 +133,7 @@ func (s *session) turn(ctx context.Context, p *page) error {
 func (s *session) transact(ctx context.Context, messages []*outgoing, next place, intended *bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.TransactionTimeout)
 	defer cancel()
+	defer s.producer.connections.CutAt(ctx)()
 	s.asking.Store(time.Now().UnixNano())
 	defer s.asking.Store(0)
 	if err := s.topicsExist(messages); err != nil {

@@ -14,6 +14,7 @@ type waiting struct {
 const (
 	waitHorizon = iota // a transaction that runs
 	waitTopic          // a topic that is missing or forbidden
+	waitKafka          // an answer of Kafka's
 	waitSession        // what ended the last session, until this one has begun
 	waitLeader         // a partition that does not answer while a session begins
 	waitReasons

@@ -64,7 +64,7 @@ func (c *adoptCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer pool.Close()
-	client, reader, err := openKafka(c.Brokers)
+	client, reader, err := openKafka(ctx, c.Brokers)
 	if err != nil {
 		return err
 	}

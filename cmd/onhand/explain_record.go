@@ -155,7 +155,7 @@ func (c *explainRecordCmd) read(ctx context.Context) (event *inbox.Event, why st
 	if len(c.Brokers) == 0 {
 		return nil, "", errKafkaNotNamed
 	}
-	client, reader, err := openKafka(c.Brokers)
+	client, reader, err := openKafka(ctx, c.Brokers)
 	if err != nil {
 		return nil, "", err
 	}

@@ -97,7 +97,7 @@ func (a *partitionArgs) facts(ctx context.Context) (*logFacts, error) {
 	if len(a.Brokers) == 0 {
 		return nil, nil
 	}
-	client, reader, err := openKafka(a.Brokers)
+	client, reader, err := openKafka(ctx, a.Brokers)
 	if err != nil {
 		return nil, err
 	}

@@ -100,9 +100,9 @@ var advice = map[string]string{
 	outbox.HaltKafkaBehind: "If Kafka has lost messages, `onhand outbox resume --from kafka` publishes again what it " +
 		"lacks, as far as this database still has it. If only its position was set back, `--from database`.",
 	outbox.HaltOutcomeUnknown: "Look for the messages after done in their topics, with read_uncommitted and with " +
-		"read_committed. If a reader of committed records has none of them, `onhand outbox resume --from database`: what is " +
-		"open is aborted, and they are sent again. If it has some, `--from intent`: what is open is committed. If Kafka has " +
-		"forgotten whose transaction it is, end it first, with `kafka-transactions.sh find-hanging` and `abort` (topic " +
+		"read_committed. If a reader of committed records has none of them, `onhand outbox resume --from database`: what " +
+		"is open is aborted, and they are sent again. If it has some, `--from intent`: what is open is committed. If Kafka " +
+		"has forgotten whose transaction it is, end it first, with `kafka-transactions.sh find-hanging` and `abort` (topic " +
 		"__consumer_offsets, and those of messages): aborted by hand, `--from database`.",
 	outbox.HaltNewIdentity: "If the original had stopped for good when this copy was made, `onhand outbox resume --from " +
 		"database`. If it went on, `--from kafka --of` its identity begins behind what it has published.",

@@ -61,7 +61,7 @@ func (f *positionFlags) position(
 			topic = *row.PositionTopic
 		}
 	}
-	client, reader, err := openKafka(f.Brokers)
+	client, reader, err := openKafka(ctx, f.Brokers)
 	if err != nil {
 		return nil, err
 	}

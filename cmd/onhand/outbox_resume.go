@@ -38,10 +38,10 @@ With --from kafka it goes on behind Kafka's position P, and needs --brokers. Not
 Messages with ids up to P that this database has and Kafka never got are NOT published, those of transactions that are
 under way now included. If P is before done, what lies between is published again, as far as the database still has it.
 
-A transaction that is open in Kafka and whose outcome nobody knows (outcome_unknown) is aborted with --from database, and
-committed with --from intent, wherever it is open, before anything else is published. Kafka's position cannot be read
-until then, so --from kafka fails. If Kafka has forgotten whose transaction it is, the outbox halts again: only Kafka's
-own kafka-transactions.sh can abort it.
+A transaction that is open in Kafka and whose outcome nobody knows (outcome_unknown) is aborted with --from database,
+and committed with --from intent, wherever it is open, before anything else is published. Kafka's position cannot be
+read until then, so --from kafka fails. If Kafka has forgotten whose transaction it is, the outbox halts again: only
+Kafka's own kafka-transactions.sh can abort it.
 
 If --brokers are given, the sequence of ids is moved past P when it stands before it: new messages have ids that none
 had before, and are not taken for passed.

@@ -145,12 +145,16 @@ func newRelay(
 
 // kafkaSide is what Kafka says about itself and the group.
 func kafkaSide(ctx context.Context, cfg Config) (installation.Kafka, error) {
-	client, reader, err := kafkalog.Connect(cfg.Brokers, cfg.Member, cfg.SessionTimeout)
+	k := installation.Kafka{Group: cfg.Group}
+	client, err := kafkalog.Open(ctx, cfg.Brokers, kafkalog.Config(cfg.Member, cfg.SessionTimeout), cfg.SessionTimeout)
 	if err != nil {
-		return installation.Kafka{}, err
+		return k, err
 	}
 	defer func() { _ = client.Close() }()
-	k := installation.Kafka{Group: cfg.Group}
+	reader, err := kafkalog.NewReader(client)
+	if err != nil {
+		return k, err
+	}
 	if k.ClusterID, err = reader.ClusterID(ctx); err != nil {
 		return k, err
 	}

@@ -102,7 +102,7 @@ func (f *brokerFlags) ranges(ctx context.Context, rows []offsets.Row,
 	if len(f.Brokers) == 0 {
 		return nil, errKafkaNotNamed
 	}
-	client, reader, err := openKafka(f.Brokers)
+	client, reader, err := openKafka(ctx, f.Brokers)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (c *verifyCmd) verify(ctx context.Context, con *console) (*verify.Report, e
 		return nil, err
 	}
 	defer pool.Close()
-	client, log, err := openKafka(c.Brokers)
+	client, log, err := openKafka(ctx, c.Brokers)
 	if err != nil {
 		return nil, err
 	}
