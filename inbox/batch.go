@@ -11,8 +11,25 @@ import (
 // order in which its records count, and the order in which its offsets rows are locked.
 type batch struct {
 	parts   []*part
-	heavy   bool      // it weighs as much as a batch may
+	turn    *turn
+	full    bool      // there was no more room in it
+	heavy   bool      // ... because it weighs as much as a batch may
 	horizon time.Time // an event that is unknown and not later may have been forgotten; zero = nothing was
+
+	seen map[identity]int64 // fingerprints of the events that it is the first to hold
+}
+
+func newBatch(parts ...*part) *batch {
+	b := &batch{turn: newTurn()}
+	for _, p := range parts {
+		b.add(p)
+	}
+	return b
+}
+
+func (b *batch) add(p *part) {
+	p.batch = b
+	b.parts = append(b.parts, p)
 }
 
 func (b *batch) sort() {
@@ -21,6 +38,7 @@ func (b *batch) sort() {
 	})
 }
 
+// expected is where the batch believes its partitions to be.
 func (b *batch) expected() []offsets.Expected {
 	es := make([]offsets.Expected, len(b.parts))
 	for i, p := range b.parts {

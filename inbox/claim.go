@@ -13,7 +13,7 @@ import (
 // order, and where its row in the database stands. Its token fences it there; nothing in it is believed without the
 // comparison in each batch.
 //
-// The claim goroutine adds records, one lane at a time takes them. All fields below the line are guarded by the
+// The claim goroutine adds records, one lane at a time takes them, or a second one that follows it. All fields below the line are guarded by the
 // dispatcher's mutex.
 type claim struct {
 	offsets.TopicPartition
@@ -29,10 +29,11 @@ type claim struct {
 	read   int64 // the offset after the last one queued
 	hash   *int64
 
-	taken  bool // in a lane, or being advanced over invisible offsets
-	halted bool
-	ended  bool // the session is over: what comes back from a lane is dropped
-	listed bool // in the ready list
+	flights int   // in lanes, or being advanced over invisible offsets
+	last    *part // the latest part in a lane, as long as another one may go behind it; nil = none may
+	halted  bool
+	ended   bool // the session is over: what comes back from a lane is dropped
+	listed  bool // in the ready list
 
 	attempt attempt
 	wait    *time.Timer // until it fires the claim stays out of the lanes; nil = it may run
@@ -52,7 +53,7 @@ func (c *claim) expected() offsets.Expected {
 }
 
 // idle reports whether nothing of the claim is queued or under way.
-func (c *claim) idle() bool { return len(c.queue) == 0 && !c.taken }
+func (c *claim) idle() bool { return len(c.queue) == 0 && c.flights == 0 }
 
 // put adds records that were read, and waits while the claim has more than its share of memory. It returns early when
 // ctx ends or the claim is halted; the records are then of no more use.

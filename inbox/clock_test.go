@@ -164,7 +164,7 @@ func TestAPositionThatStayedDoesNotProveACommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := c.newLane(newDispatcher(1, 1), &turns{}, nil, c.cfg.NewBatch)
+	l := c.newLane(newDispatcher(1, 1), &turns{}, &trust{}, nil, c.cfg.NewBatch)
 	claims, err := offsets.Claim(t.Context(), w.pool, []offsets.TopicPartition{{Topic: w.topic, Partition: 0}}, "me")
 	if err != nil {
 		t.Fatal(err)

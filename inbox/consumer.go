@@ -152,16 +152,18 @@ func (c *Consumer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
-	d, turns := newDispatcher(c.cfg.MaxBatch, c.cfg.MaxBatchBytes), &turns{}
+	d, turns, trust := newDispatcher(c.cfg.MaxBatch, c.cfg.MaxBatchBytes), &turns{}, &trust{}
+	idle := c.newLane(d, turns, trust, nil, c.cfg.NewBatch)
+	d.follows = idle.follows()
 	var lanes sync.WaitGroup
 	for range c.cfg.Lanes {
-		lanes.Go(c.newLane(d, turns, c.cfg.Handler, c.cfg.NewBatch).run)
+		lanes.Go(c.newLane(d, turns, trust, c.cfg.Handler, c.cfg.NewBatch).run)
 	}
 	keeping, stopKeeping := context.WithCancel(ctx)
 	defer stopKeeping()
 	lanes.Go(func() { newKeeper(c.cfg, log.Ranges).run(keeping, min(keeperPoll, c.cfg.CheckEvery/4)) })
 	m := &member{
-		Consumer: c, dispatcher: d, client: client, kafka: log, idle: c.newLane(d, turns, nil, c.cfg.NewBatch),
+		Consumer: c, dispatcher: d, client: client, kafka: log, idle: idle,
 		shown: make(map[string]string), missed: make(map[string]bool),
 	}
 	err = m.run(ctx)
@@ -171,9 +173,11 @@ func (c *Consumer) Run(ctx context.Context) error {
 	return err
 }
 
-func (c *Consumer) newLane(d *dispatcher, t *turns, simple Handler, batches func() BatchHandler) *lane {
+func (c *Consumer) newLane(
+	d *dispatcher, turns *turns, trust *trust, simple Handler, batches func() BatchHandler,
+) *lane {
 	l := &lane{
-		dispatcher: d, turns: t, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
+		dispatcher: d, turns: turns, trust: trust, pool: c.cfg.Pool, isolation: c.cfg.Isolation, timeouts: c.timeouts,
 		simple: simple, health: &c.health, log: c.cfg.Log, picture: firstPicture,
 	}
 	if batches != nil {

@@ -20,25 +20,45 @@ func sameEvent(a, b int64) bool {
 
 // decide finds, for each record that this run keeps, whether it is the handler's to decide (fresh), a duplicate, parked
 // or ignored, and what its partition's step is if the handler applies them all. known holds the fingerprints of the
-// identities that the inbox has. Fresh records are returned in order.
+// identities that the inbox has, ahead those of what the batch ahead puts there. Fresh records are returned in order.
 //
 // Everything is judged record by record, in the batch's order, so that where a batch was cut changes nothing: a later
 // item with an identity that this batch already holds counts as if the earlier one were stored, and the storm guard
 // stops a partition at the very record that makes the storm.
-func (b *batch) decide(known map[*work]int64) []*work {
+func (b *batch) decide(known map[*work]int64, ahead map[identity]int64) []*work {
 	var fresh []*work
-	seen := make(map[identity]int64, b.records())
+	b.seen = make(map[identity]int64, b.records())
+	e := earlier{known: known, ahead: ahead, seen: b.seen, horizon: b.horizon}
 	for _, p := range b.parts {
 		if p.locked == nil {
 			p.keep = 0
 			continue
 		}
-		fresh = p.decide(known, seen, b.horizon, fresh)
+		fresh = p.decide(&e, fresh)
 	}
 	return fresh
 }
 
-func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon time.Time, fresh []*work) []*work {
+// earlier is what came before a record, by fingerprints, and what may have been forgotten of it.
+type earlier struct {
+	known   map[*work]int64    // in the inbox
+	ahead   map[identity]int64 // in the batch that is followed
+	seen    map[identity]int64 // in this batch
+	horizon time.Time
+}
+
+// stored is the fingerprint of the first event of w's identity, if there was one.
+func (e *earlier) stored(w *work, id identity) (fingerprint int64, ok bool) {
+	if fingerprint, ok = e.known[w]; !ok {
+		fingerprint, ok = e.ahead[id]
+	}
+	if !ok {
+		fingerprint, ok = e.seen[id]
+	}
+	return fingerprint, ok
+}
+
+func (p *part) decide(e *earlier, fresh []*work) []*work {
 	p.keep = 0
 	p.decided = offsets.Advance{TopicPartition: p.claim.TopicPartition, Next: p.from, Window: p.locked.Window}
 	for _, w := range p.works {
@@ -49,7 +69,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon ti
 		if p.keep == 0 {
 			w.parked = cmp.Or(p.refused, p.attempt.condemn, w.refusal)
 		}
-		w.outcome = w.judge(known, seen, horizon)
+		w.outcome = w.judge(e)
 		if w.outcome == outcomeFresh {
 			p.clock.stamp(&w.item)
 			fresh = append(fresh, w)
@@ -80,7 +100,7 @@ func (p *part) decide(known map[*work]int64, seen map[identity]int64, horizon ti
 }
 
 // judge says what becomes of w, and notes its identity when it is the first of it.
-func (w *work) judge(known map[*work]int64, seen map[identity]int64, horizon time.Time) outcome {
+func (w *work) judge(e *earlier) outcome {
 	switch {
 	case w.parked != nil:
 		return outcomeParked
@@ -88,16 +108,13 @@ func (w *work) judge(known map[*work]int64, seen map[identity]int64, horizon tim
 		return outcomeIgnored
 	}
 	id := w.identity()
-	stored, ok := known[w]
-	if !ok {
-		stored, ok = seen[id]
-	}
+	stored, ok := e.stored(w, id)
 	switch {
-	case !ok && w.forgotten(horizon):
-		w.parked = beyondMemory(&w.item.Event, horizon)
+	case !ok && w.forgotten(e.horizon):
+		w.parked = beyondMemory(&w.item.Event, e.horizon)
 		return outcomeParked
 	case !ok:
-		seen[id] = w.item.Fingerprint
+		e.seen[id] = w.item.Fingerprint
 		return outcomeFresh
 	case sameEvent(stored, w.item.Fingerprint):
 		return outcomeDuplicate

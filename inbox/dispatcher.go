@@ -1,7 +1,9 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,7 +11,8 @@ import (
 )
 
 // dispatcher hands partitions that have records to lanes. A partition is in one lane at a time, which keeps its order;
-// a lane takes what is ready at that moment and never waits for more.
+// or in two, of which one follows the other (Follower), if it has a full batch more while nothing else is to be done. A
+// lane takes what is ready at that moment and never waits for more.
 type dispatcher struct {
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -21,6 +24,7 @@ type dispatcher struct {
 	maxWeight  int // of the events of a batch; see lighten
 	step       int // of maxWeight upwards
 	maxBytes   int64
+	follows    bool // lanes can follow each other
 	closed     bool
 }
 
@@ -68,7 +72,7 @@ func (d *dispatcher) close() {
 
 // list puts c into the ready list if there is something to do for it now.
 func (d *dispatcher) list(c *claim) {
-	if c.listed || c.taken || c.halted || c.ended || c.wait != nil || len(c.queue) == 0 {
+	if c.listed || c.halted || c.ended || c.wait != nil || len(c.queue) == 0 || c.flights > 0 && !d.mayGoBehind(c) {
 		return
 	}
 	c.listed = true
@@ -76,8 +80,16 @@ func (d *dispatcher) list(c *claim) {
 	d.changed.Broadcast()
 }
 
+// mayGoBehind reports whether a second lane may take c's records while a first one has some.
+func (d *dispatcher) mayGoBehind(c *claim) bool {
+	return d.follows && c.flights == 1 && c.last != nil && c.attempt == (attempt{}) && len(c.queue) >= d.maxRecords
+}
+
 // postpone keeps c out of the lanes for a while.
 func (d *dispatcher) postpone(c *claim, pause time.Duration) {
+	if c.wait != nil {
+		c.wait.Stop() // of the batch ahead, or behind
+	}
 	c.wait = time.AfterFunc(pause, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -89,16 +101,20 @@ func (d *dispatcher) postpone(c *claim, pause time.Duration) {
 // part is one partition's share of a batch.
 type part struct {
 	claim *claim
+	batch *batch
 	works []*work
+	ahead *part  // the one that holds the partition; nil = it was free
 	from  int64  // next, before
 	hash  *int64 // of the record before it
 
 	attempt attempt // how this run is to be done
 	locked  *offsets.Locked
-	decided offsets.Advance // where the partition stands when the batch commits
-	keep    int             // records of works that this run decides; the others wait
-	refused *Refusal        // the simple form parks this run's only record
-	clock   *Clock          // of this run; nil = nothing falls due
+
+	deferred bool            // the offsets row is locked at the end: the batch ahead has it
+	decided  offsets.Advance // where the partition stands when the batch commits
+	keep     int             // records of works that this run decides; the others wait
+	refused  *Refusal        // the simple form parks this run's only record
+	clock    *Clock          // of this run; nil = nothing falls due
 
 	// Without works.
 	passTo   int64     // the offset up to which nothing is visible
@@ -116,20 +132,27 @@ func (d *dispatcher) take() *batch {
 		}
 		d.changed.Wait()
 	}
-	b := &batch{}
+	b := newBatch()
 	left, full := room{records: d.maxRecords, weight: d.maxWeight, bytes: d.maxBytes}, false
 	kept := d.ready[:0]
 	for _, c := range d.ready {
-		if full || (c.attempt.solo && len(b.parts) > 0) {
+		if full || c.flights > 0 || (c.attempt.solo && len(b.parts) > 0) {
 			kept = append(kept, c)
 			continue
 		}
-		b.parts = append(b.parts, c.cut(&left))
+		b.add(c.cut(&left))
 		full = c.attempt.solo || left.none()
+	}
+	if len(b.parts) == 0 { // all are under way
+		b.add(kept[0].cut(&left))
+		kept = append(kept[:0], kept[1:]...)
 	}
 	clear(d.ready[len(kept):])
 	d.ready = kept
-	b.heavy = left.weight <= 0
+	b.full, b.heavy = left.none(), left.weight <= 0
+	for _, p := range b.parts {
+		d.list(p.claim) // another lane may follow
+	}
 	b.sort()
 	return b
 }
@@ -176,9 +199,9 @@ func (c *claim) cut(left *room) *part {
 		left.bytes -= w.bytes()
 		n++
 	}
-	p := &part{claim: c, works: c.queue[:n:n], from: c.next, hash: c.hash, attempt: c.attempt}
+	p := &part{claim: c, works: c.queue[:n:n], from: c.next, hash: c.hash, attempt: c.attempt, ahead: c.last}
 	c.queue = c.queue[n:]
-	c.taken, c.listed = true, false
+	c.flights, c.listed, c.last = c.flights+1, false, p
 	return p
 }
 
@@ -189,28 +212,48 @@ func (d *dispatcher) finish(b *batch, results []result) {
 	defer d.mu.Unlock()
 	for i, p := range b.parts {
 		c, r := p.claim, results[i]
-		c.taken = false
+		if c.listed { // behind p; whether it is still to run is seen below
+			d.unlist(c)
+		}
 		for _, w := range p.works[:r.done] {
 			c.queued -= w.bytes()
 		}
-		if rest := p.works[r.done:]; len(rest) > 0 {
-			c.queue = append(append(make([]*work, 0, len(rest)+len(c.queue)), rest...), c.queue...)
-		}
+		c.giveBack(p.works[r.done:])
 		clear(p.works)
-		if r.moved {
+		c.flights--
+		if r.done < len(p.works) || c.flights == 0 {
+			c.last = nil // whoever is behind p will fail, and is to be back before the partition runs again
+		}
+		// A batch and the one behind it may come back in either order.
+		if r.moved && p.decided.Next > c.next {
 			c.next, c.hash = p.decided.Next, p.decided.LastHash
 			c.read = max(c.read, c.next)
 		}
 		if r.halted {
 			c.halt()
 		}
-		c.attempt = r.attempt
+		if p.ahead == nil || r.moved { // else: what the one ahead has learnt counts
+			c.attempt = r.attempt
+		}
+		p.ahead = nil // or all that were ever behind each other would be kept
 		if r.pause > 0 && !c.ended {
 			d.postpone(c, r.pause)
 		}
 		d.list(c)
 	}
 	d.changed.Broadcast()
+}
+
+// giveBack puts records into the queue again: before all that came later, and behind those of the batch ahead of theirs
+// if that has come back too.
+func (c *claim) giveBack(ws []*work) {
+	if len(ws) == 0 || c.halted || c.ended {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(c.queue, ws[0].record.Offset, func(w *work, offset int64) int {
+		return cmp.Compare(w.record.Offset, offset)
+	})
+	c.queue = slices.Concat(c.queue[:at:at], ws, c.queue[at:])
 }
 
 // halt stops a claim that is in no lane, or will come back from one to find itself stopped.
@@ -250,7 +293,7 @@ func (d *dispatcher) drain(c *claim) {
 		d.unlist(c)
 	}
 	d.changed.Broadcast()
-	for c.taken {
+	for c.flights > 0 {
 		d.changed.Wait()
 	}
 	c.queue, c.queued = nil, 0
@@ -286,7 +329,7 @@ func (d *dispatcher) borrow(c *claim) (*part, bool) {
 	if !c.idle() || c.halted || c.ended || c.wait != nil {
 		return nil, false
 	}
-	c.taken = true
+	c.flights = 1
 	return &part{claim: c, from: c.next, hash: c.hash, attempt: c.attempt}, true
 }
 

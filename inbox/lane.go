@@ -29,7 +29,8 @@ type lane struct {
 	log        zerolog.Logger
 
 	turns *turns // of all lanes
-	turn  turn   // this one's
+	trust *trust // of all lanes, in what others have decided
+	last  *turn  // this one's
 
 	picture picture // of the inbox's generations, as the last batch found them
 }
@@ -57,6 +58,9 @@ func (l *lane) apply(b *batch) []result {
 	t, err := l.transact(ctx, b)
 	switch {
 	case err == nil || t.committed:
+		if t.ahead != nil {
+			l.trust.gain()
+		}
 		l.health.databaseWorks()
 		l.dispatcher.burden(b)
 		return l.advanced(b)
@@ -66,12 +70,23 @@ func (l *lane) apply(b *batch) []result {
 			return l.advanced(b)
 		}
 	}
+	if t.ahead != nil && !errors.Is(err, errAhead) {
+		l.trust.lose()
+		err = fmt.Errorf("%w: %w", errMisled, err)
+	}
 	return l.failed(b, err)
 }
 
 func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err error) {
-	t = &transaction{batch: b, isolation: l.isolation, timeouts: l.timeouts, picture: l.picture}
-	defer l.turns.give(&l.turn) // when the transaction has ended
+	if l.last != nil {
+		l.last.followers.Wait() // they still read what the handler is about to forget
+	}
+	l.last = b.turn
+	t = &transaction{batch: b, isolation: l.isolation, timeouts: l.timeouts, picture: l.picture, letGo: func() {}}
+	defer func() { // when the transaction has ended
+		t.letGo()
+		l.turns.give(b.turn, t.committed)
+	}()
 	if t.conn, err = l.pool.Acquire(ctx); err != nil {
 		return t, err
 	}
@@ -88,13 +103,14 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 		}
 		t.conn.Release()
 	}()
-	if err := t.first(ctx, l.batches, l.takeTurn); err != nil {
+	lineUp := func(is []*Item) error { return l.lineUp(ctx, t, is) }
+	if err := t.first(ctx, l.batches, lineUp); err != nil {
 		if errors.Is(err, errPicture) {
 			l.picture = t.found
 		}
 		return t, err
 	}
-	fresh := b.decide(t.known)
+	fresh := b.decide(t.known, t.promised())
 	if l.simple != nil {
 		if fresh, err = l.handle(ctx, t, fresh); err != nil {
 			return t, err
@@ -103,17 +119,7 @@ func (l *lane) transact(ctx context.Context, b *batch) (t *transaction, err erro
 	if !b.advances() && !b.passes() {
 		return t, nil
 	}
-	return t, t.second(ctx, l.batches, fresh)
-}
-
-// takeTurn has the batch wait for those of other lanes that it would meet in the database, and no longer than it would
-// wait there.
-func (l *lane) takeTurn(ctx context.Context) {
-	if c, ok := l.batches.(Contender); ok {
-		ctx, cancel := context.WithTimeout(ctx, l.timeouts.Lock)
-		defer cancel()
-		l.turns.take(ctx, &l.turn, c.Wanted())
-	}
+	return t, t.second(ctx, l.batches, fresh, func() { l.decided(t) })
 }
 
 // advances reports whether any part moves.
@@ -198,7 +204,7 @@ func (l *lane) failed(b *batch, err error) []result {
 	if errors.As(err, &refused) {
 		return b.isolate(refused)
 	}
-	if errors.Is(err, errPicture) || errors.Is(err, errRollover) {
+	if errors.Is(err, errPicture) || errors.Is(err, errRollover) || errors.Is(err, errAhead) {
 		return b.again()
 	}
 	if errors.Is(err, ErrRunAgain) {
@@ -212,6 +218,10 @@ func (l *lane) failed(b *batch, err error) []result {
 			}
 		}
 		return results
+	}
+	if errors.Is(err, errMisled) {
+		l.log.Debug().Err(err).Int("records", b.records()).Msg("batch rolled back that followed another; it is run again")
+		return b.again()
 	}
 	l.health.databaseFailed(cause, err)
 	level := zerolog.DebugLevel

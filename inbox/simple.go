@@ -61,7 +61,7 @@ func (l *lane) handle(ctx context.Context, t *transaction, fresh []*work) ([]*wo
 			continue
 		}
 		t.batch.parts[0].refused = refusal
-		return t.batch.decide(t.known), nil
+		return t.batch.decide(t.known, nil), nil
 	}
 	return fresh, nil
 }

@@ -16,13 +16,19 @@ import (
 )
 
 // transaction applies one batch in two round trips, whatever its size: the first begins, locks and reads; the second
-// writes and commits. Nothing is sent in between but what a Handler of the simple form does.
+// writes and commits. Nothing is sent in between but what a Handler of the simple form does. Only a batch that follows
+// another one has a third, see Follower.
 type transaction struct {
 	conn      *pgxpool.Conn
 	batch     *batch
 	isolation pgx.TxIsoLevel
 	timeouts  Timeouts
 	picture   picture // what the statements are sent for
+
+	server time.Time // when it was started: another one that has taken over may lack commits
+
+	ahead *turn  // of the batch that is followed; nil = none is
+	letGo func() // of what it has promised
 
 	found     picture // what there is
 	known     map[*work]int64
@@ -42,31 +48,41 @@ const prelude = `
 select set_config('enable_seqscan', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true),
        set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
        set_config('idle_in_transaction_session_timeout', $2, true), pg_current_xact_id()::text,
-       ` + offsets.LockGeneration
+       ` + offsets.LockGeneration + `,
+       pg_postmaster_start_time()`
 
 // first is round trip one. Its statements lock in the order that all batches keep: generation, offsets, then whatever
 // the handler locks. The inbox is read last: under read committed that statement sees everything that was committed
 // before our locks were granted, so an event that another batch applied meanwhile is simply known.
 //
-// takeTurn is called when the handler knows what it will lock, and before anything is sent.
-func (t *transaction) first(ctx context.Context, h BatchHandler, takeTurn func(context.Context)) error {
-	q := &pgx.Batch{}
-	q.Queue("begin isolation level " + string(t.isolation))
-	entered := false
-	q.Queue(prelude, milliseconds(t.timeouts.Lock), milliseconds(t.timeouts.Statement)).
-		Exec(func(pgconn.CommandTag) error { entered = true; return nil })
-	offsets.Lock(q, t.batch.expected(), func(i int, l offsets.Locked) { t.batch.parts[i].locked = &l })
+// lineUp is called before anything is sent, with what there is for the handler.
+func (t *transaction) first(ctx context.Context, h BatchHandler, lineUp func([]*Item) error) error {
 	events := t.batch.events()
 	keeper, _ := h.(Timekeeper)
 	clocks := t.batch.clocks(keeper)
+	is, writes := items(events), len(events)+len(clocks) > 0 // into the inbox, perhaps
+	if writes || t.batch.behind() != nil {
+		if err := lineUp(is); err != nil {
+			return err
+		}
+	}
+	q := &pgx.Batch{}
+	q.Queue("begin isolation level " + string(t.isolation))
+	entered := false
+	q.Queue(prelude, milliseconds(t.timeouts.Lock), milliseconds(t.timeouts.Statement)).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(nil, nil, nil, nil, nil, nil, nil, &t.server)
+		entered = err == nil
+		return err
+	})
+	if p := t.batch.behind(); p == nil || !p.deferred {
+		offsets.Lock(q, t.batch.expected(), func(i int, l offsets.Locked) { t.batch.parts[i].locked = &l })
+	}
 	if len(clocks) > 0 {
 		keeper.LoadDue(q, clocks)
 	}
-	writes := len(events)+len(clocks) > 0 // into the inbox, perhaps
 	if writes {
 		if h != nil {
-			h.Load(q, items(events), t.batch.locks())
-			takeTurn(ctx)
+			h.Load(q, is, t.batch.locks())
 		}
 		t.readMemory(q)
 	}
@@ -79,6 +95,9 @@ func (t *transaction) first(ctx context.Context, h BatchHandler, takeTurn func(c
 			return fmt.Errorf("%w: %w", errRollover, err)
 		}
 		return err
+	}
+	if t.ahead != nil && !t.server.Equal(t.ahead.promise.server) {
+		return errAhead
 	}
 	if writes && t.found != t.picture {
 		return errPicture
@@ -112,10 +131,12 @@ func (t *transaction) readKnown(q *pgx.Batch, events []*work) {
 }
 
 // second is round trip two: the handler's writes, then the inbox, dead letters and positions, then the commit, sent as
-// one. ctx must not be one that a shutdown cancels: a commit cut off half way has an unknown fate.
-func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work) error {
+// one, or as two where the batch ahead has to be waited for. ctx must not be one that a shutdown cancels: a commit cut
+// off half way has an unknown fate.
+func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work, decided func()) error {
 	q := &pgx.Batch{}
-	if h != nil && (len(fresh) > 0 || t.batch.passes()) {
+	applies := h != nil && (len(fresh) > 0 || t.batch.passes())
+	if applies {
 		if err := h.Apply(q, items(fresh)); err != nil {
 			return &handlerError{err}
 		}
@@ -123,6 +144,21 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work)
 	t.batch.countRejections()
 	t.writeInbox(q, append(t.batch.made(), fresh...))
 	t.writeDeadLetters(q)
+	if applies {
+		decided()
+	}
+	if t.ahead != nil {
+		t.letGo()
+		if q.Len() > 0 {
+			if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
+				return err
+			}
+		}
+		var err error
+		if q, err = t.confirm(ctx, h, applies); err != nil {
+			return err
+		}
+	}
 	var steps []offsets.Advance
 	for _, p := range t.batch.parts {
 		if p.moves() {

@@ -16,24 +16,21 @@ import (
 // pacedBatch is tallyBatch as a Contender, stopped on its way.
 type pacedBatch struct {
 	tallyBatch
-	wanted  []uint64
-	asks    func()       // called by Wanted
+	asks    func()       // called by Want
 	applies func() error // called by Apply
 }
 
-func (p *pacedBatch) Load(q *pgx.Batch, items []*Item, locks Locks) {
-	p.wanted = p.wanted[:0]
-	for _, item := range items {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(item.Body.(string)))
-		p.wanted = append(p.wanted, h.Sum64())
-	}
-	p.tallyBatch.Load(q, items, locks)
-}
-
-func (p *pacedBatch) Wanted() iter.Seq[uint64] {
+func (p *pacedBatch) Want(items []*Item) iter.Seq[uint64] {
 	p.asks()
-	return slices.Values(p.wanted)
+	return func(yield func(uint64) bool) {
+		for _, item := range items {
+			h := fnv.New64a()
+			_, _ = h.Write([]byte(item.Body.(string)))
+			if !yield(h.Sum64()) {
+				return
+			}
+		}
+	}
 }
 
 func (p *pacedBatch) Apply(q *pgx.Batch, fresh []*Item) error {
@@ -122,11 +119,11 @@ func TestATurnIsWaitedForUntilItIsGivenBackAndNoLonger(t *testing.T) {
 	t.Parallel()
 	var all turns
 	enter := func(ctx context.Context, rows ...uint64) (mine *turn, entered <-chan struct{}) {
-		mine, done := &turn{}, make(chan struct{})
+		mine, done := newTurn(), make(chan struct{})
 		before := len(all.now())
 		go func() {
 			defer close(done)
-			all.take(ctx, mine, slices.Values(rows))
+			all.take(ctx, mine, slices.Values(rows), nil, false)
 		}()
 		eventually(t, "the turn is asked for", func() bool { return len(all.now()) > before })
 		return mine, done
@@ -160,14 +157,13 @@ func TestATurnIsWaitedForUntilItIsGivenBackAndNoLonger(t *testing.T) {
 	cancel()
 	impatient, entered := enter(ended, 1)
 	expect("one without patience", entered, true)
-	all.give(impatient)
-	all.give(first)
+	all.give(impatient, true)
+	all.give(first, true)
 	expect("the second", secondEntered, true)
 	expect("the third", thirdEntered, false)
-	all.give(second)
+	all.give(second, true)
 	expect("the third", thirdEntered, true)
-	all.give(third)
-	all.give(third) // one that has no turn gives nothing back
+	all.give(third, true)
 	if left := len(all.now()); left != 1 {
 		t.Errorf("%d turns are left, want the one that was not given back", left)
 	}

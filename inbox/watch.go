@@ -117,7 +117,7 @@ func (s *session) apart(c *claim, at int64, prepare func(*part)) (stored bool) {
 	if !ok {
 		return false
 	}
-	b, results := &batch{parts: []*part{p}}, make([]result, 1)
+	b, results := newBatch(p), make([]result, 1)
 	if p.from == at {
 		prepare(p)
 		results = s.idle.apply(b)

@@ -39,7 +39,7 @@ func (d *due) holds(i *inbox.Item) bool {
 // LoadDue implements inbox.Timekeeper.
 func (h *Handler) LoadDue(q *pgx.Batch, clocks []*inbox.Clock) {
 	h.due.reset(clocks)
-	h.due.lock = h.hints.lapsing()
+	h.due.lock = h.ahead == nil && h.hints.lapsing()
 	q.Queue(listDue, h.due.args...).Query(h.readDue)
 }
 

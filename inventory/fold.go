@@ -30,6 +30,9 @@ type stockRow struct {
 
 	blocked bool // the row, or the one of skus that it needs, is held by another client
 
+	promised bool  // by the batch ahead, which has the row
+	was      Stock // ... and leaves it so
+
 	elsewhere bool // the stored row has something that is not simply on hand
 	moved     bool // by an event of this batch
 	redefined bool // the policy or the threshold is not the stored one any more

@@ -38,8 +38,9 @@ type Partition struct {
 type Handler struct {
 	cfg Config
 
-	// What one batch loads; each Load starts it anew.
+	// What one batch loads; each Want, or Load without one, starts it anew.
 	fold  fold
+	ahead *promise // of the batch that is followed; nil = none is
 	keys  []stockKey
 	defs  []skuKey
 	refs  refs
@@ -49,6 +50,8 @@ type Handler struct {
 	ids   []int64 // for outgoing messages
 	taken int     // of ids: these are used, or passed over
 	topic string  // of the first item: rows moved last from it need not repeat its name
+
+	collected bool // for the Load to come
 
 	counted bool // some item says when goods were counted
 	skips   bool // it locks only what is free
@@ -73,8 +76,10 @@ var (
 // Load implements inbox.BatchHandler. It locks every row that the items may change (see the package comment for the
 // order and its reasons), and draws an id for every message that they may cause.
 func (h *Handler) Load(q *pgx.Batch, items []*inbox.Item, locks inbox.Locks) {
-	h.skips = locks == inbox.SkipLocked
-	h.collect(items)
+	if !h.collected {
+		h.collect(items)
+	}
+	h.collected, h.skips = false, locks == inbox.SkipLocked
 	h.lockSKUs(q, locks)
 	h.lockStock(q, locks)
 	h.lockRefs(q, locks)

@@ -13,7 +13,7 @@ func (h *Handler) collect(items []*inbox.Item) {
 	h.fold.reset()
 	h.refs.reset()
 	h.keys, h.defs, h.topic, h.moves, h.taken = h.keys[:0], h.defs[:0], "", 0, 0
-	h.counted = false
+	h.counted, h.ahead = false, nil
 	h.foresee(items)
 	for _, item := range items {
 		item.Blocked = false

@@ -21,9 +21,13 @@ select w.ord`
 // defined, and the lines of the reservations and transfers that are named, as they are at this moment. All of them come
 // in one order. What the lines say is read without a lock; the rows of reservations and transfers are locked after
 // those of stock.
-const wantedAll = `
+const wantedAll = wantedHead + wantedRows
+
+const wantedHead = `
 with wanted as (
-  select w.tenant, w.sku, w.location, w.ord, w.definition
+  select w.tenant, w.sku, w.location, w.ord, w.definition`
+
+const wantedRows = `
   from (
     select k.tenant, k.sku, k.location, k.ord::integer, null::integer as definition
     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k (tenant, sku, location, ord)
@@ -56,11 +60,24 @@ var wantedDue = `
     cross join lateral unnest(d.skus, d.locations) as l (sku, location)
     where ` + listed(12)
 
-const wantedEnd = `
+const wantedOrder = `
   ) w
   order by w.tenant collate "C", w.sku collate "C", w.location collate "C"
 )
-select coalesce(w.ord, 0), coalesce(w.definition, 0), w.tenant, w.sku, w.location`
+select coalesce(w.ord, 0), coalesce(w.definition, 0), `
+
+const wantedEnd = wantedOrder + `w.tenant, w.sku, w.location`
+
+// Where a batch follows another one, what that one holds is only named: without a tenant the look for it finds nothing,
+// and so waits for nothing.
+const (
+	wantedUnpromised = `
+with wanted as (
+  select case when w.definition is null or (w.tenant collate "C", w.sku collate "C", w.location collate "C") not in (
+           select unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
+         ) then w.tenant end as tenant,
+         w.sku, w.location, w.ord, w.definition, w.tenant as named` + wantedRows + wantedOrder + `w.named, w.sku, w.location`
+)
 
 // What is read of each wanted row, and of the row of skus behind it when there is no such row yet: its policy is what
 // the new one starts with, and must not change before that is committed. Or it is a bundle, and there must be no row.
@@ -100,6 +117,7 @@ left join lateral (
 
 	lockKeys       = wantedKeys + waitAndRead
 	lockAll        = wantedAll + wantedEnd + waitAndRead
+	lockUnpromised = wantedUnpromised + waitAndRead
 	skipLockedKeys = wantedKeys + skipAndRead
 	skipLockedAll  = wantedAll + wantedEnd + skipAndRead
 )
@@ -119,11 +137,17 @@ func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks) {
 	read := h.readNamed
 	if len(h.defs) > 0 || !h.refs.none() || h.due.lock {
 		wait, skip, read = lockAll, skipLockedAll, h.readFound
-		if h.due.lock {
-			wait, skip = lockAllDue, skipLockedAllDue
-		}
 		tenants, skus := h.definedColumns()
 		args = append(append(args, tenants, skus), h.refArgs()...)
+		switch {
+		case h.due.lock:
+			wait, skip = lockAllDue, skipLockedAllDue
+		case h.ahead != nil:
+			wait = lockUnpromised
+			args = append(args, h.ahead.columns()...)
+		}
+	} else if len(keys) == 0 {
+		return
 	}
 	sql := wait
 	if locks == inbox.SkipLocked {
@@ -139,17 +163,18 @@ func (h *Handler) lockStock(q *pgx.Batch, locks inbox.Locks) {
 }
 
 // keyColumns returns the keys to ask for by name, and the arguments that ask. Those of a SKU that the batch defines are
-// left out: they come with all its others.
+// left out: they come with all its others. And those that are promised: they are not asked for now.
 func (h *Handler) keyColumns() (keys []*stockRow, args []any) {
 	keys = make([]*stockRow, 0, len(h.keys))
 	tenants := make([]string, 0, len(h.keys))
 	skus := make([]string, 0, len(h.keys))
 	locations := make([]string, 0, len(h.keys))
 	for _, k := range h.keys {
-		if h.fold.skus[k.skuKey()] != nil {
+		r := h.fold.rows[k]
+		if r.promised || h.fold.skus[k.skuKey()] != nil {
 			continue
 		}
-		keys = append(keys, h.fold.rows[k])
+		keys = append(keys, r)
 		tenants = append(tenants, k.tenant)
 		skus = append(skus, k.sku)
 		locations = append(locations, k.location)
@@ -252,6 +277,9 @@ func (f *fold) take(r *stockRow, a *stockAnswer, topic string) {
 // it.
 func (h *Handler) takeLine(a *stockAnswer) {
 	r := h.found(a.key)
+	if r.promised {
+		return
+	}
 	if h.fold.skus[a.key.skuKey()] != nil {
 		h.fold.attach(r)
 	}
@@ -260,8 +288,13 @@ func (h *Handler) takeLine(a *stockAnswer) {
 
 // found is a row that the database led to, and is new to the batch if no item names it.
 func (h *Handler) found(k stockKey) *stockRow {
+	if r := h.fold.rows[k]; r != nil {
+		return r
+	}
 	h.want(k)
-	return h.fold.rows[k]
+	r := h.fold.rows[k]
+	h.ahead.keep(r)
+	return r
 }
 
 // settle gives the rows that are not there yet, of SKUs that the batch defines, what their SKU says.

@@ -3,6 +3,8 @@ package inventory
 import (
 	"hash/maphash"
 	"iter"
+
+	"onhand/inbox"
 )
 
 var wantedSeed = maphash.MakeSeed()
@@ -14,9 +16,11 @@ const (
 	tailSize = 4 // bytes of a SKU that say if it belongs to the sample: its last ones, where SKUs differ most
 )
 
-// Wanted implements inbox.Contender. It yields rows of stock alone: events of one reservation or transfer mostly come
+// Want implements inbox.Contender. It yields rows of stock alone: events of one reservation or transfer mostly come
 // from one partition, and batches with few rows in common may as well meet in the database.
-func (h *Handler) Wanted() iter.Seq[uint64] {
+func (h *Handler) Want(items []*inbox.Item) iter.Seq[uint64] {
+	h.collect(items)
+	h.collected = true
 	return func(yield func(uint64) bool) {
 		for i := range h.keys {
 			k := &h.keys[i]

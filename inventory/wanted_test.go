@@ -3,18 +3,13 @@ package inventory
 import (
 	"slices"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
-
-	"onhand/inbox"
 )
 
 func TestBatchesThatShareManyRowsShareSomeThatTheyName(t *testing.T) {
 	t.Parallel()
 	named := func(history ...occurrence) []uint64 {
 		h := NewHandler(Config{})
-		h.Load(&pgx.Batch{}, items(history), inbox.WaitForLocks)
-		return slices.Sorted(h.Wanted())
+		return slices.Sorted(h.Want(items(history)))
 	}
 	const many = 1000
 	all := named(long(Sold, "a", many))

@@ -21,11 +21,11 @@ func (h *Handler) write(q *pgx.Batch) {
 	h.writeMessages(q)
 }
 
-// changedRows sorts out what is to be written of stock.
+// changedRows sorts out what is to be written of stock, but for rows that are promised (confirmRows).
 func (h *Handler) changedRows() (created, moved, redefined []*stockRow) {
 	for _, k := range h.keys {
 		switch r := h.fold.rows[k]; {
-		case !r.moved || r.redefined && r.stored:
+		case !r.moved || r.promised || r.redefined && r.stored:
 		case r.stored:
 			moved = append(moved, r)
 		default:

@@ -64,15 +64,15 @@ func insertStockRows(q *pgx.Batch, rows []*stockRow) {
 }
 
 func updateStockRows(q *pgx.Batch, rows []*stockRow) {
-	isElsewhere := func(r *stockRow) bool {
-		return r.elsewhere || r.stock.elsewhere()
-	}
-	if slices.ContainsFunc(rows, isElsewhere) {
+	if slices.ContainsFunc(rows, (*stockRow).isElsewhere) {
 		queueUpdate(q, updateAllStock, rows, beside(rows))
 		return
 	}
 	queueUpdate(q, updateStock, rows, nil)
 }
+
+// isElsewhere says whether something of r is, or was, not simply on hand.
+func (r *stockRow) isElsewhere() bool { return r.elsewhere || r.stock.elsewhere() }
 
 func redefineStockRows(q *pgx.Batch, rows []*stockRow) {
 	queueUpdate(q, redefineStock, rows, append(beside(rows), policyColumns(rows)...))

@@ -60,6 +60,25 @@ func Lock(q *pgx.Batch, es []Expected, found func(i int, l Locked)) {
 	})
 }
 
+// The division fails the transaction unless the row is as expected. Nobody is waited for: what is locked here is locked
+// out of the order of all locks, and who holds it has changed it, or will.
+const confirmExpected = `
+select 1 / count(*)
+from (
+  select from offsets o
+  where o.topic = $1 and o.partition = $2 and o.token = $3 and o.next = $4 and o.halt_reason is null
+    and o.incarnation = $5 and o.recent = $6
+  for update nowait
+) l`
+
+// Confirm queues locking e's row at the end of a transaction that took it for granted that it would be as expected, and
+// as l says: another transaction of the same claim has just left it so. If it is not, or is locked, the transaction
+// fails.
+func Confirm(q *pgx.Batch, e Expected, l Locked) {
+	window, _ := l.Window.MarshalBinary()
+	q.Queue(confirmExpected, e.Topic, e.Partition, e.Token, e.Next, l.Incarnation, window)
+}
+
 // Advance is one partition's step forward: the set half of the compare-and-set.
 type Advance struct {
 	TopicPartition

@@ -38,8 +38,10 @@ func newLane(conn *pgx.Conn) *lane {
 	return &lane{conn, inventory.NewDecoder(inventory.DecoderConfig{}), inventory.NewHandler(inventory.Config{}), nil}
 }
 
-// apply commits one batch, and returns what became of each record.
-func (l *lane) apply(ctx context.Context, batch []Record) ([]Outcome, error) {
+// apply has commit commit one batch, and returns what became of each record.
+func (l *lane) apply(
+	ctx context.Context, batch []Record, commit func(ctx context.Context, all, fresh []*inbox.Item) error,
+) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(batch))
 	var all, fresh []*inbox.Item
 	decided := make(map[*inbox.Item]*Outcome)
@@ -70,7 +72,7 @@ func (l *lane) apply(ctx context.Context, batch []Record) ([]Outcome, error) {
 			decided[item] = &outcomes[i]
 		}
 	}
-	if err := l.commit(ctx, all, fresh); err != nil {
+	if err := commit(ctx, all, fresh); err != nil {
 		return nil, err
 	}
 	for item, o := range decided {
@@ -92,32 +94,50 @@ func (l *lane) commit(ctx context.Context, all, fresh []*inbox.Item) error {
 }
 
 func (l *lane) try(ctx context.Context, all, fresh []*inbox.Item) error {
-	return pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error {
-		load, apply := &pgx.Batch{}, &pgx.Batch{}
-		l.handler.Load(load, all, inbox.WaitForLocks)
-		if err := tx.SendBatch(ctx, load).Close(); err != nil {
-			return fmt.Errorf("load: %w", err)
-		}
-		if err := l.handler.Apply(apply, fresh); err != nil {
-			return err
-		}
-		if err := tx.SendBatch(ctx, apply).Close(); err != nil {
-			return fmt.Errorf("apply: %w", err)
-		}
-		return nil
-	})
+	return pgx.BeginFunc(ctx, l.conn, func(tx pgx.Tx) error { return l.decide(ctx, tx, all, fresh) })
+}
+
+func (l *lane) decide(ctx context.Context, tx pgx.Tx, all, fresh []*inbox.Item) error {
+	load, apply := &pgx.Batch{}, &pgx.Batch{}
+	l.handler.Load(load, all, inbox.WaitForLocks)
+	if err := tx.SendBatch(ctx, load).Close(); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	if err := l.handler.Apply(apply, fresh); err != nil {
+		return err
+	}
+	if err := tx.SendBatch(ctx, apply).Close(); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
 }
 
 func TestTheHandlerDoesWhatTheReferenceDoesWhereverAHistoryIsCut(t *testing.T) {
 	t.Parallel()
-	knows := serviceKnows()
-	knows.Deadlines = false // what lapses between two records is the consumer's business, and its test's
-	conn, err := pgx.Connect(t.Context(), testenv.Database(t))
+	conn := connect(t, testenv.Database(t))
+	l := newLane(conn)
+	compareHistories(t, conn, l, l.commit, func(context.Context) error { return nil })
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	l, histories := newLane(conn), 0
+	return conn
+}
+
+// compareHistories has commit commit histories, batch by batch, and settle what is left to do at the end of each.
+func compareHistories(
+	t *testing.T, conn *pgx.Conn, l *lane,
+	commit func(ctx context.Context, all, fresh []*inbox.Item) error, settle func(context.Context) error,
+) {
+	t.Helper()
+	knows := serviceKnows()
+	knows.Deadlines = false // what lapses between two records is the consumer's business, and its test's
+	histories := 0
 	rapid.Check(t, func(t *rapid.T) {
 		// Tenants for each history, in place of an empty database for each.
 		histories++
@@ -126,7 +146,7 @@ func TestTheHandlerDoesWhatTheReferenceDoesWhereverAHistoryIsCut(t *testing.T) {
 		s.Features, s.Tenants = knows, []string{fmt.Sprintf("a%d", histories), fmt.Sprintf("b%d", histories)}
 		want := New()
 		for _, batch := range cut(t, s.History(drawn(t))) {
-			got, err := l.apply(t.Context(), batch)
+			got, err := l.apply(t.Context(), batch, commit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,6 +159,9 @@ func TestTheHandlerDoesWhatTheReferenceDoesWhereverAHistoryIsCut(t *testing.T) {
 					t.Fatalf("%s is %s, want %s", r.Value, got[i], w)
 				}
 			}
+		}
+		if err := settle(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 		found := stored(t.Context(), t, conn, knows, s.Tenants)
 		found.Inbox = nil // not the handler's

@@ -1,0 +1,398 @@
+package inbox
+
+import (
+	"context"
+	"hash/fnv"
+	"iter"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"onhand/offsets"
+)
+
+// followingBatch is tallyBatch as a Follower. It writes what it counts up to, so that one that counts on from the wrong
+// number is seen.
+type followingBatch struct {
+	seen *sightings
+
+	n        map[string]int64 // of the words of the batch: how often they were counted
+	promised map[string]int64 // by the batch ahead
+	was      map[string]int64 // of these, those that the batch has
+}
+
+// sightings are what all lanes of a test have done.
+type sightings struct {
+	decided   atomic.Int32
+	followed  atomic.Int32
+	confirms  func() // called by Confirm, when the batch ahead is committed
+	confirmed atomic.Int32
+}
+
+func (f *followingBatch) Want(items []*Item) iter.Seq[uint64] {
+	f.n, f.promised, f.was = make(map[string]int64), nil, make(map[string]int64)
+	for _, item := range items {
+		f.n[item.Body.(string)] = 0
+	}
+	return func(yield func(uint64) bool) {
+		for word := range f.n {
+			h := fnv.New64a()
+			_, _ = h.Write([]byte(word))
+			if !yield(h.Sum64()) {
+				return
+			}
+		}
+	}
+}
+
+func (f *followingBatch) Follow(ahead any, _ bool) bool {
+	f.seen.followed.Add(1)
+	f.promised = ahead.(map[string]int64)
+	for word := range f.n {
+		if n, ok := f.promised[word]; ok {
+			f.n[word], f.was[word] = n, n
+		}
+	}
+	return true
+}
+
+func (f *followingBatch) Load(q *pgx.Batch, _ []*Item, _ Locks) {
+	var words []string
+	for word := range f.n {
+		if _, ok := f.was[word]; !ok {
+			words = append(words, word)
+		}
+	}
+	q.Queue(`select word, n from tally where word = any($1) order by word for update`, words).
+		Query(func(rows pgx.Rows) error {
+			var word string
+			var n int64
+			_, err := pgx.ForEachRow(rows, []any{&word, &n}, func() error { f.n[word] = n; return nil })
+			return err
+		})
+}
+
+const setWord = `insert into tally (word, n) values ($1, $2) on conflict (word) do update set n = $2`
+
+func (f *followingBatch) Apply(q *pgx.Batch, fresh []*Item) error {
+	for _, item := range fresh {
+		f.n[item.Body.(string)]++
+	}
+	for _, word := range slices.Sorted(maps.Keys(f.n)) {
+		if _, ok := f.was[word]; !ok && f.n[word] > 0 {
+			q.Queue(setWord, word, f.n[word])
+		}
+	}
+	f.seen.decided.Add(1)
+	return nil
+}
+
+func (f *followingBatch) Decided() any { return maps.Clone(f.n) }
+
+func (f *followingBatch) Confirm(q *pgx.Batch) {
+	if f.seen.confirms != nil {
+		f.seen.confirms()
+	}
+	f.seen.confirmed.Add(1)
+	for word, was := range f.was {
+		q.Queue(`select 1 / (count(*) = 1)::integer
+from (select from tally where word = $1 and n = $2 for update nowait) l`, word, was)
+		q.Queue(setWord, word, f.n[word])
+	}
+}
+
+// startFollowing runs a consumer whose batches are of one record each, and so all full.
+func (w *world) startFollowing() *sightings {
+	w.t.Helper()
+	seen := &sightings{}
+	w.startSeeing(seen, 1)
+	return seen
+}
+
+func (w *world) startSeeing(seen *sightings, maxBatch int) {
+	w.t.Helper()
+	cfg := w.config()
+	cfg.MaxBatch = maxBatch
+	cfg.NewBatch = func() BatchHandler { return &followingBatch{seen: seen} }
+	w.start(cfg)
+}
+
+// closeGate keeps transactions that have counted something from committing until the gate is opened, or lets them fail
+// then.
+func (w *world) closeGate() (open func(fail bool)) {
+	w.t.Helper()
+	w.exec(`create table gate (fails boolean)`)
+	w.exec(`insert into gate values (null)`)
+	w.exec(`
+create function pass() returns trigger language plpgsql as $$
+begin
+  while exists (select from gate where fails is null) loop
+    perform pg_sleep(0.005);
+  end loop;
+  if exists (select from gate where fails) then
+    raise exception 'the gate is broken';
+  end if;
+  return null;
+end $$`)
+	w.exec(`
+create constraint trigger pass after insert or update on tally deferrable initially deferred
+for each row execute function pass()`)
+	return func(fail bool) {
+		w.t.Helper()
+		w.exec(`update gate set fails = $1`, fail)
+	}
+}
+
+func (w *world) expectTally(want map[string]int64) {
+	w.t.Helper()
+	for word, n := range want {
+		if got := w.counted(word); got != n {
+			w.t.Errorf("%s was counted %d times, want %d", word, got, n)
+		}
+	}
+}
+
+func TestABatchIsDecidedBeforeTheOneAheadIsCommitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	w.exec(`insert into tally values ('apple', 5)`)
+	open := w.closeGate()
+	w.send(0, "a apple")
+	seen := w.startFollowing()
+	w.eventually("a batch is decided", func() bool { return seen.decided.Load() == 1 })
+	w.send(1, "b apple")
+	w.eventually("another one too", func() bool { return seen.decided.Load() == 2 })
+	w.expectTally(map[string]int64{"apple": 5})
+	if seen.followed.Load() != 1 || seen.confirmed.Load() != 0 {
+		t.Errorf("%d batches followed and %d did not wait, want 1 and 0", seen.followed.Load(), seen.confirmed.Load())
+	}
+	open(false)
+	w.waitNext(0, 1)
+	w.waitNext(1, 1)
+	w.expectTally(map[string]int64{"apple": 7})
+	if n := seen.decided.Load(); n != 2 {
+		t.Errorf("%d batches were run, want 2", n)
+	}
+}
+
+func TestAPartitionsNextBatchIsDecidedBeforeItsLastIsCommitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	open := w.closeGate()
+	w.send(0, "a apple", "b pear", "a apple", "c apple", "b plum", "d pear")
+	seen := w.startFollowing()
+	w.eventually("two batches are decided", func() bool { return seen.decided.Load() == 2 })
+	open(false)
+	w.waitNext(0, 6)
+	w.expectTally(map[string]int64{"apple": 2, "pear": 2})
+	var applied, duplicate, parked, skipped int64
+	w.scan([]any{&applied, &duplicate, &parked, &skipped},
+		`select applied, duplicate, parked, skipped from offsets where topic = $1`, w.topic)
+	if applied != 4 || duplicate != 1 || parked != 1 || skipped != 0 {
+		t.Errorf("%d applied, %d duplicates, %d parked, %d skipped; want 4, 1, 1, 0", applied, duplicate, parked, skipped)
+	}
+	if seen.followed.Load() == 0 {
+		t.Error("no batch has followed another")
+	}
+}
+
+func TestABatchIsRunAgainWhenTheOneAheadIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	for name, partitions := range map[string][]int32{"of one partition": {0, 0}, "of two": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 2)
+			open := w.closeGate()
+			seen := w.startFollowing()
+			w.send(partitions[0], "a apple")
+			w.eventually("a batch is decided", func() bool { return seen.decided.Load() == 1 })
+			w.send(partitions[1], "b apple", "c apple")
+			w.eventually("another one too", func() bool { return seen.decided.Load() == 2 })
+			open(true)
+			w.eventually("both are run again", func() bool { return seen.decided.Load() >= 4 })
+			if n := w.number(`select count(*) from inbox`); n != 0 || w.counted("apple") != 0 {
+				t.Errorf("%d events are applied, want none", n)
+			}
+			open(false)
+			w.eventually("all is applied", func() bool { return w.counted("apple") == 3 })
+			if n := w.number(`select count(*) from inbox`); n != 3 {
+				t.Errorf("%d events are in the inbox, want 3", n)
+			}
+			if n := w.number(`select sum(skipped + duplicate)::integer from offsets`); n != 0 {
+				t.Errorf("%d records were passed over", n)
+			}
+		})
+	}
+}
+
+func TestABatchIsRunAgainWhenAnotherClientCameInBetween(t *testing.T) {
+	t.Parallel()
+	for name, between := range map[string]func(w *world){
+		"and changed a row": func(w *world) { w.exec(`update tally set n = n + 100 where word = 'apple'`) },
+		"and holds a row": func(w *world) {
+			tx, err := w.pool.Begin(context.Background())
+			if err != nil {
+				w.t.Error(err)
+				return
+			}
+			if _, err := tx.Exec(context.Background(), `update tally set n = n + 100 where word = 'apple'`); err != nil {
+				w.t.Error(err)
+			}
+			const most = 100 * time.Millisecond // less than a lock is waited for
+			time.AfterFunc(most, func() { _ = tx.Commit(context.Background()) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 2)
+			open := w.closeGate()
+			seen := &sightings{}
+			seen.confirms = func() {
+				if seen.confirmed.Load() == 0 {
+					between(w)
+				}
+			}
+			w.startSeeing(seen, 1)
+			w.send(0, "a apple")
+			w.eventually("a batch is decided", func() bool { return seen.decided.Load() == 1 })
+			w.send(1, "b apple")
+			w.eventually("another one too", func() bool { return seen.decided.Load() == 2 })
+			open(false)
+			w.waitNext(0, 1)
+			w.waitNext(1, 1)
+			w.expectTally(map[string]int64{"apple": 102})
+			if n := seen.decided.Load(); n != 3 {
+				t.Errorf("%d batches were run, want 3", n)
+			}
+		})
+	}
+}
+
+// TestAClaimThatIsTakenInBetweenWritesNothing has the second batch of a partition lose its claim between the commit of
+// the first and its own.
+func TestAClaimThatIsTakenInBetweenWritesNothing(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"by another member": `update offsets set token = gen_random_uuid() where topic = $1`,
+		"by an operator": `
+update offsets set halt_reason = 'operator', halt_detail = 'test', halted_at = now() where topic = $1`,
+		"and its position moved": `update offsets set next = next + 1, jumped = jumped + 1, last_hash = null where topic = $1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, 1)
+			open := w.closeGate()
+			seen := &sightings{}
+			var atFirst atomic.Int64
+			seen.confirms = func() {
+				if seen.confirmed.Load() == 0 {
+					w.exec(sql, w.topic)
+					atFirst.Store(w.counted("apple"))
+				}
+			}
+			w.startSeeing(seen, 1)
+			w.send(0, "a apple", "b apple", "c apple")
+			w.eventually("two batches are decided", func() bool { return seen.decided.Load() == 2 })
+			open(false)
+			w.eventually("the second is to be committed", func() bool { return seen.confirmed.Load() == 1 })
+			w.eventually("what is left is applied, or the partition stands", func() bool {
+				return w.next(0) == 3 || w.haltReason(0) != ""
+			})
+			want := map[string]int64{"by another member": 3, "by an operator": 1, "and its position moved": 2}[name]
+			if got := w.counted("apple"); atFirst.Load() != 1 || got != want {
+				t.Errorf("%d events were applied before and %d in the end, want 1 and %d", atFirst.Load(), got, want)
+			}
+		})
+	}
+}
+
+func TestABatchThatIsNotFullFollowsNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	open := w.closeGate()
+	seen := &sightings{}
+	w.startSeeing(seen, 2)
+	w.send(0, "a apple")
+	w.eventually("a batch is decided", func() bool { return seen.decided.Load() == 1 })
+	w.send(1, "b apple")
+	w.send(0, "c pear")
+	const settle = 100 * time.Millisecond // less than a turn is waited for
+	<-time.After(settle)
+	if n := seen.decided.Load(); n != 1 {
+		t.Errorf("%d batches are decided, want one", n)
+	}
+	open(false)
+	w.waitNext(0, 2)
+	w.waitNext(1, 1)
+	if n := seen.followed.Load(); n != 0 {
+		t.Errorf("%d batches have followed", n)
+	}
+}
+
+func TestRecordsComeBackInTheirOrder(t *testing.T) {
+	t.Parallel()
+	for _, first := range []int{0, 1} {
+		d := newDispatcher(2, 1<<20)
+		d.follows = true
+		d.divide(1<<20, 1)
+		s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
+		c := &claim{session: s}
+		works := make([]*work, 8)
+		for i := range works {
+			works[i] = &work{record: Record{Offset: int64(i)}}
+		}
+		c.put(t.Context(), d, works)
+		bs := []*batch{d.take(), d.take()}
+		if bs[1].behind() == nil || bs[1].parts[0].ahead != bs[0].parts[0] || bs[1].parts[0].works[0].record.Offset != 2 {
+			t.Fatalf("the second batch is not behind the first: %+v", bs[1].parts[0])
+		}
+		if c.listed {
+			t.Error("a third lane may take the partition")
+		}
+		for _, i := range []int{first, 1 - first} {
+			if d.finish(bs[i], []result{{}}); i == first && c.listed {
+				t.Errorf("the partition may be taken while a batch of it is under way that will fail")
+			}
+		}
+		again := d.take()
+		if at := again.parts[0].works[0].record.Offset; at != 0 || again.behind() != nil {
+			t.Errorf("it goes on at %d, want 0, behind none", at)
+		}
+		again.parts[0].decided = offsets.Advance{Next: 2}
+		next := d.take()
+		next.parts[0].decided = offsets.Advance{Next: 4}
+		d.finish(next, []result{{done: 2, moved: true}}) // its lane was faster
+		d.finish(again, []result{{done: 2, moved: true}})
+		if c.next != 4 {
+			t.Errorf("the position is %d, want 4", c.next)
+		}
+		if at := d.take().parts[0].works[0].record.Offset; at != 4 {
+			t.Errorf("it goes on at %d, want 4", at)
+		}
+	}
+}
+
+func TestTrustComesBackAfterAWhile(t *testing.T) {
+	t.Parallel()
+	var tr trust
+	for i := range 10 {
+		if !tr.given() {
+			t.Fatalf("no trust before failure %d", i)
+		}
+		tr.lose()
+		pause := time.Until(tr.until)
+		if want := distrust << min(i, maxDoublings); tr.given() || pause > want || pause < want-distrust/2 {
+			t.Errorf("after failure %d trust comes back in %v, want %v", i, pause, want)
+		}
+		tr.until = time.Now()
+	}
+	tr.gain()
+	tr.lose()
+	if pause := time.Until(tr.until); pause > distrust {
+		t.Errorf("after a success trust comes back in %v", pause)
+	}
+}
