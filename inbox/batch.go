@@ -12,7 +12,7 @@ import (
 type batch struct {
 	parts   []*part
 	turn    *turn
-	full    bool      // there was no more room in it
+	full    bool      // there was no more room in it, or more of its partition than may be read ahead
 	heavy   bool      // ... because it weighs as much as a batch may
 	horizon time.Time // an event that is unknown and not later may have been forgotten; zero = nothing was
 

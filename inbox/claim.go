@@ -65,13 +65,13 @@ func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
 			continue // the client gave it before, or started too early
 		}
 		c.read = w.record.Offset + 1
-		c.queued += w.bytes()
+		d.account(c, w.bytes())
 		c.queue = append(c.queue, w)
 	}
 	d.list(c)
 	stop := context.AfterFunc(ctx, d.wake)
 	defer stop()
-	for c.queued > d.share && !c.halted && !c.session.isOver() && ctx.Err() == nil {
+	for d.crowded(c) && !c.halted && !c.session.isOver() && ctx.Err() == nil {
 		d.changed.Wait()
 	}
 }

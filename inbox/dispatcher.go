@@ -11,14 +11,18 @@ import (
 )
 
 // dispatcher hands partitions that have records to lanes. A partition is in one lane at a time, which keeps its order;
-// or in two, of which one follows the other (Follower), if it has a full batch more while nothing else is to be done. A
-// lane takes what is ready at that moment and never waits for more.
+// or in two, of which one follows the other (Follower), if it has a full batch more, or as much as it may have, while
+// nothing else is to be done. A lane takes what is ready at that moment and never waits for more.
 type dispatcher struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 
 	ready []*claim // first come, first served
-	share int64    // bytes that one claim may have queued
+
+	// Bytes of records that are queued, or in a lane: a claim may have its share of them, and more as long as all claims
+	// together have less than the pot.
+	queued     int64
+	share, pot int64
 
 	maxRecords int
 	maxWeight  int // of the events of a batch; see lighten
@@ -48,12 +52,24 @@ func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
 	return d
 }
 
-// divide gives each of so many claims its share of memory bytes; a claim may always queue one record.
+// divide parts memory bytes among claims: half of it in shares that are for each to use, the rest for those that have
+// much to do while others have nothing; a claim may always queue one record.
 func (d *dispatcher) divide(memory int64, claims int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.share = max(memory/int64(max(claims, 1)), minShare)
+	n := int64(max(claims, 1))
+	d.share = max(memory/2/n, minShare)
+	d.pot = max(memory-n*d.share, 0)
 }
+
+// account adds bytes to what c has queued.
+func (d *dispatcher) account(c *claim, bytes int64) {
+	c.queued += bytes
+	d.queued += bytes
+}
+
+// crowded reports whether c has to wait before it reads on.
+func (d *dispatcher) crowded(c *claim) bool { return c.queued > d.share && d.queued > d.pot }
 
 // wake lets everyone who waits look again.
 func (d *dispatcher) wake() {
@@ -82,7 +98,8 @@ func (d *dispatcher) list(c *claim) {
 
 // mayGoBehind reports whether a second lane may take c's records while a first one has some.
 func (d *dispatcher) mayGoBehind(c *claim) bool {
-	return d.follows && c.flights == 1 && c.last != nil && c.attempt == (attempt{}) && len(c.queue) >= d.maxRecords
+	return d.follows && c.flights == 1 && c.last != nil && c.attempt == (attempt{}) &&
+		(len(c.queue) >= d.maxRecords || d.crowded(c))
 }
 
 // postpone keeps c out of the lanes for a while.
@@ -143,13 +160,14 @@ func (d *dispatcher) take() *batch {
 		b.add(c.cut(&left))
 		full = c.attempt.solo || left.none()
 	}
-	if len(b.parts) == 0 { // all are under way
+	behind := len(b.parts) == 0 // all are under way
+	if behind {
 		b.add(kept[0].cut(&left))
 		kept = append(kept[:0], kept[1:]...)
 	}
 	clear(d.ready[len(kept):])
 	d.ready = kept
-	b.full, b.heavy = left.none(), left.weight <= 0
+	b.full, b.heavy = behind || left.none(), left.weight <= 0
 	for _, p := range b.parts {
 		d.list(p.claim) // another lane may follow
 	}
@@ -215,10 +233,10 @@ func (d *dispatcher) finish(b *batch, results []result) {
 		if c.listed { // behind p; whether it is still to run is seen below
 			d.unlist(c)
 		}
-		for _, w := range p.works[:r.done] {
-			c.queued -= w.bytes()
+		left := c.giveBack(p.works[r.done:])
+		for _, w := range p.works[:len(p.works)-left] {
+			d.account(c, -w.bytes())
 		}
-		c.giveBack(p.works[r.done:])
 		clear(p.works)
 		c.flights--
 		if r.done < len(p.works) || c.flights == 0 {
@@ -230,7 +248,7 @@ func (d *dispatcher) finish(b *batch, results []result) {
 			c.read = max(c.read, c.next)
 		}
 		if r.halted {
-			c.halt()
+			d.stop(c)
 		}
 		if p.ahead == nil || r.moved { // else: what the one ahead has learnt counts
 			c.attempt = r.attempt
@@ -245,15 +263,16 @@ func (d *dispatcher) finish(b *batch, results []result) {
 }
 
 // giveBack puts records into the queue again: before all that came later, and behind those of the batch ahead of theirs
-// if that has come back too.
-func (c *claim) giveBack(ws []*work) {
+// if that has come back too. It returns how many: none if they are of no more use.
+func (c *claim) giveBack(ws []*work) int {
 	if len(ws) == 0 || c.halted || c.ended {
-		return
+		return 0
 	}
 	at, _ := slices.BinarySearchFunc(c.queue, ws[0].record.Offset, func(w *work, offset int64) int {
 		return cmp.Compare(w.record.Offset, offset)
 	})
 	c.queue = slices.Concat(c.queue[:at:at], ws, c.queue[at:])
+	return len(ws)
 }
 
 // halt stops a claim that is in no lane, or will come back from one to find itself stopped.
@@ -263,19 +282,27 @@ func (d *dispatcher) halt(c *claim) {
 	if c.listed {
 		d.unlist(c)
 	}
-	c.halt()
+	d.stop(c)
 	d.changed.Broadcast()
 }
 
-// halt marks a claim whose row says halted: what is queued is of no use until an operator decides, and then it is read
+// stop marks a claim whose row says halted: what is queued is of no use until an operator decides, and then it is read
 // again.
-func (c *claim) halt() {
+func (d *dispatcher) stop(c *claim) {
 	if c.halted {
 		return
 	}
 	c.halted = true
-	c.queue, c.queued = nil, 0
+	d.forget(c)
 	close(c.stopped)
+}
+
+// forget drops what c has queued. What is in a lane counts until it comes back.
+func (d *dispatcher) forget(c *claim) {
+	for _, w := range c.queue {
+		d.account(c, -w.bytes())
+	}
+	c.queue = nil
 }
 
 // drain ends a claim: it drops what is queued and waits for a batch that is under way. After it returns nothing is
@@ -284,7 +311,7 @@ func (d *dispatcher) drain(c *claim) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.ended = true
-	c.queue, c.queued = nil, 0
+	d.forget(c)
 	if c.wait != nil {
 		c.wait.Stop()
 		c.wait = nil
@@ -296,7 +323,7 @@ func (d *dispatcher) drain(c *claim) {
 	for c.flights > 0 {
 		d.changed.Wait()
 	}
-	c.queue, c.queued = nil, 0
+	d.forget(c)
 }
 
 func (d *dispatcher) unlist(c *claim) {

@@ -396,3 +396,40 @@ func TestTrustComesBackAfterAWhile(t *testing.T) {
 		t.Errorf("after a success trust comes back in %v", pause)
 	}
 }
+
+func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
+	t.Parallel()
+	const share = 2 * minShare
+	d := newDispatcher(1000, 1<<20)
+	d.divide(4*2*share, 4) // half of it in shares, half in the pot
+	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
+	cs := make([]*claim, 4)
+	for i := range cs {
+		cs[i] = &claim{TopicPartition: offsets.TopicPartition{Partition: int32(i)}, session: s, stopped: make(chan struct{})}
+	}
+	fill := func(c *claim) (read int64) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // put does not wait
+		for !d.crowded(c) {
+			c.put(ctx, d, []*work{{record: Record{Offset: c.read, Value: make([]byte, 1000)}}})
+		}
+		return c.queued
+	}
+	for i, want := range []int64{4 * share, share, share, share} {
+		if got := fill(cs[i]); got < want || got > want+2000 {
+			t.Errorf("claim %d has %d bytes queued, want about %d", i, got, want)
+		}
+	}
+	b := d.take()
+	results := make([]result, len(b.parts))
+	for i, p := range b.parts {
+		results[i].done = len(p.works) / 2
+	}
+	d.finish(b, results)
+	for _, c := range cs {
+		d.drain(c)
+	}
+	if d.queued != 0 {
+		t.Errorf("%d bytes are accounted for in the end", d.queued)
+	}
+}

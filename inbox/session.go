@@ -141,7 +141,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 			next: row.Next, read: row.Next, hash: row.LastHash, stopped: make(chan struct{}),
 		}
 		if row.Halt != nil {
-			c.halt()
+			s.dispatcher.stop(c)
 			c.logHalt(s.cfg.Log, row.Next, *row.Halt)
 		}
 		s.claims[row.TopicPartition] = c

@@ -191,7 +191,7 @@ func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
 		c.put(t.Context(), d, works)
 		b := d.take()
 		d.finish(b, []result{{done: b.records()}})
-		c.queue, c.queued = nil, 0
+		d.forget(c)
 		return b
 	}
 	expect := func(when string, want int) *batch {
