@@ -25,8 +25,11 @@ type sample struct {
 // maxSamples bounds what is waited for at the same time. When it is reached the newest one is replaced.
 const maxSamples = 64
 
+// The function reads the sequence under its lock, which a plain select of last_value does not: while another backend
+// writes the sequence to the log, as it does once in 32 numbers, the row says for a moment that those 32 are drawn. Who
+// draws them then would come later with an id below what was taken for the last one, and be passed over.
 const (
-	lastDrawn = `select case when is_called then last_value + $1 else 0 end from outbox_id`
+	lastDrawn = `select coalesce(pg_sequence_last_value('outbox_id'::regclass) + $1, 0)`
 	ownXID    = `select pg_current_xact_id()::text::bigint`
 	xmin      = `select pg_snapshot_xmin(pg_current_snapshot())::text::bigint`
 )

@@ -2,11 +2,15 @@ package outbox
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"onhand/internal/testenv"
@@ -107,6 +111,47 @@ func waitPayloads(t *testing.T, r *reader, n int) (values []string) {
 		return len(values) >= n
 	})
 	return values
+}
+
+// neverBack looks at the last id again and again, in the database, where a look is quick.
+const neverBack = `
+do $do$
+declare
+  before bigint := 0;
+  now bigint;
+begin
+  for i in 1..200000 loop
+    execute $$ %s $$ into now;
+    if now < before then
+      raise exception 'it went from %% back to %%', before, now;
+    end if;
+    before := now;
+  end loop;
+end $do$`
+
+func TestTheLastIDIsNeverTakenForMoreThanWasDrawn(t *testing.T) {
+	t.Parallel()
+	pool := testenv.Pool(t, testenv.Database(t))
+	ctx, stop := context.WithCancel(t.Context())
+	var drawing errgroup.Group
+	for range 2 {
+		drawing.Go(func() error {
+			for ctx.Err() == nil {
+				if _, err := pool.Exec(t.Context(), drawNumber, 100_000); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	look := strings.ReplaceAll(lastDrawn, "$1", strconv.Itoa(blockSize-1))
+	if _, err := pool.Exec(t.Context(), fmt.Sprintf(neverBack, look)); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := drawing.Wait(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestMessagesCommittedInTheOppositeOrderOfTheirIdsAreReadInTheOrderOfTheirIds(t *testing.T) {

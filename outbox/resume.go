@@ -144,8 +144,9 @@ func (r *Resumption) count(ctx context.Context, tx pgx.Tx, at int64) error {
 // maxDrawn bounds how many numbers are drawn to get past a position; that many take about ten seconds.
 const maxDrawn = 20_000_000
 
+// See lastDrawn for the function; the row counts only where nothing was drawn yet.
 const (
-	nextBlock  = `select case when is_called then last_value + $1 else last_value end from outbox_id`
+	nextBlock  = `select coalesce(pg_sequence_last_value('outbox_id'::regclass) + $1, last_value) from outbox_id`
 	drawNumber = `select count(nextval('outbox_id')) from generate_series(1, $1::bigint)`
 )
 
