@@ -28,8 +28,12 @@ func (m *outgoing) bytes() int {
 // page is what one turn takes: messages in the order of their ids, and the id up to which it takes the position.
 type page struct {
 	messages []*outgoing
+	bytes    int
 	upTo     int64
 }
+
+// full reports whether p is all that a turn takes.
+func (p *page) full(most int) bool { return len(p.messages) >= most || p.bytes >= maxPageBytes }
 
 // A page is small enough to be sent in a fraction of the transaction's timeout, and large enough that Kafka's commit is
 // a small part of it.
@@ -53,51 +57,62 @@ select id, topic, key, event_id, payload, headers from outbox where id > $1 and 
 
 // read returns the next page, or nil if nothing may be read yet.
 func (r *reader) read(ctx context.Context) (*page, error) {
-	if r.after >= r.horizon.safe {
-		if err := r.horizon.look(ctx, r.db); err != nil || r.after >= r.horizon.safe {
-			return nil, err
-		}
+	p := &page{}
+	if grown, err := r.extend(ctx, p); err != nil || !grown {
+		return nil, err
 	}
-	limit := min(max(r.limit, 1), cmp.Or(r.most, maxPageMessages))
-	p, n, bytes, err := r.query(ctx, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	if n == 0 {
-		r.after = r.horizon.safe // numbers that were drawn and not used
-		return nil, nil
-	}
-	p.upTo = p.messages[len(p.messages)-1].id
-	r.after = p.upTo
-	if n < limit && n == len(p.messages) {
-		r.after = r.horizon.safe
-	}
-	r.limit = maxPageBytes / max(bytes/len(p.messages), 1)
 	return p, nil
 }
 
-// query asks for the next rows, and returns as many of them as make a page, with the number that came and their bytes.
-// What is more than a page is thrown away and asked for again: the limit is a guess, by the size of those before.
-func (r *reader) query(ctx context.Context, limit int) (p *page, came, bytes int, err error) {
+// extend adds to p, which is not full and is the last that was read, what may be read by now.
+func (r *reader) extend(ctx context.Context, p *page) (grown bool, err error) {
+	if r.after >= r.horizon.safe {
+		if err := r.horizon.look(ctx, r.db); err != nil || r.after >= r.horizon.safe {
+			return false, err
+		}
+	}
+	had := len(p.messages)
+	limit := min(max(r.limit, 1), r.mostMessages()-had)
+	came, err := r.query(ctx, p, limit)
+	if err != nil {
+		return false, fmt.Errorf("read messages: %w", err)
+	}
+	if came == 0 {
+		r.after = r.horizon.safe // numbers that were drawn and not used
+		return false, nil
+	}
+	p.upTo = p.messages[len(p.messages)-1].id
+	r.after = p.upTo
+	if came < limit && came == len(p.messages)-had {
+		r.after = r.horizon.safe
+	}
+	r.limit = maxPageBytes / max(p.bytes/len(p.messages), 1)
+	return true, nil
+}
+
+func (r *reader) mostMessages() int { return cmp.Or(r.most, maxPageMessages) }
+
+// query asks for the next rows, adds as many of them to p as it takes, and returns the number that came. What is more
+// is thrown away and asked for again: the limit is a guess, by the size of those before.
+func (r *reader) query(ctx context.Context, p *page, limit int) (came int, err error) {
 	rows, err := r.db.Query(ctx, selectPage, binaryColumns, r.after, r.horizon.safe, limit)
 	if err != nil {
-		return nil, 0, 0, err
+		return 0, err
 	}
 	defer rows.Close()
-	p = &page{messages: make([]*outgoing, 0, limit)}
 	for rows.Next() {
 		came++
-		if bytes >= maxPageBytes {
+		if p.bytes >= maxPageBytes {
 			continue
 		}
 		m, err := r.rows.read(rows)
 		if err != nil {
-			return nil, 0, 0, err
+			return 0, err
 		}
 		p.messages = append(p.messages, m)
-		bytes += m.bytes()
+		p.bytes += m.bytes()
 	}
-	return p, came, bytes, rows.Err()
+	return came, rows.Err()
 }
 
 // delay says which transaction has held messages up for longer than patience; empty = none has.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +73,7 @@ func (s *session) work(ctx context.Context, found row) (halted bool, err error) 
 	s.asking.Store(0)
 	s.wait.set(waitSession, "")
 	s.log.Info().Int64("position", s.at.id).Msg("publishing messages")
-	pages, from := make(chan *page, 1), s.at.id
+	pages, from := newHandover(), s.at.id
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.readPages(running, from, pages) })
 	group.Go(func() error { return s.sweep(running) })
@@ -245,15 +246,26 @@ func (s *session) closeProducer() {
 }
 
 // The pauses of a reader that has nothing to read: short while messages come or are held up, longer when none have come
-// for a while.
+// for a while. While a turn is under way what comes has to wait for it anyway; it looks all the same, because the horizon
+// takes two looks to pass a message: the first one notes its id, a later one that nobody can draw an earlier one any more.
 const (
 	busyPause = 3 * time.Millisecond
+	turnPause = 5 * time.Millisecond
 	idlePause = 25 * time.Millisecond
 	busySpan  = 2 * time.Second
 )
 
-// readPages reads what comes after the message from, ahead of publish by a page.
-func (s *session) readPages(ctx context.Context, from int64, pages chan<- *page) error {
+// handover is how pages get from the reader to publish: one at a time, when publish asks.
+type handover struct {
+	wanted chan struct{}
+	pages  chan *page
+}
+
+func newHandover() handover { return handover{make(chan struct{}, 1), make(chan *page, 1)} }
+
+// readPages reads what comes after the message from, ahead of publish. The page grows until publish wants it, and once
+// more then: what has come during a turn leaves with the next one, and not one or two later.
+func (s *session) readPages(ctx context.Context, from int64, to handover) error {
 	// One connection for as long as the session lasts: what the horizon remembers is true of one server only, and the
 	// next connection may lead to another one.
 	conn, err := s.cfg.Pool.Acquire(ctx)
@@ -263,34 +275,62 @@ func (s *session) readPages(ctx context.Context, from int64, pages chan<- *page)
 	defer conn.Release()
 	r := &reader{db: conn, after: from, limit: 1000, most: s.mostMessages()}
 	r.horizon.safe = from
-	var latest time.Time
+	p, wanted, latest := &page{}, false, time.Time{}
 	for {
-		p, err := r.read(ctx)
-		if err != nil {
-			return err
-		}
-		if p == nil {
-			if err := s.noteDelay(ctx, r); err != nil {
+		if !p.full(r.mostMessages()) {
+			grown, err := r.extend(ctx, p)
+			if err != nil {
 				return err
 			}
-			d := busyPause
-			if time.Since(latest) > busySpan {
-				d = idlePause
+			if grown {
+				latest = time.Now()
+				s.wait.set(waitHorizon, "") // not these; with a backlog it is long until the next look
+				s.cfg.steps.step(stepRead)
+			} else if err := s.noteDelay(ctx, r); err != nil {
+				return err
 			}
-			pause(ctx, d)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		}
+		if wanted && len(p.messages) > 0 {
+			to.pages <- p // there is room: it was asked for
+			p, wanted = &page{}, false
 			continue
 		}
-		latest = time.Now()
-		s.wait.set(waitHorizon, "") // not these; with a backlog it is long until the next look
-		s.cfg.steps.step(stepRead)
-		select {
-		case pages <- p:
-		case <-ctx.Done():
-			return ctx.Err()
+		if asked, err := await(ctx, to.wanted, readPause(r, p, wanted, latest)); err != nil {
+			return err
+		} else if asked {
+			wanted = true
 		}
+	}
+}
+
+// readPause is how long a reader waits for a word of publish before it looks again; forever = it has a full page.
+func readPause(r *reader, p *page, wanted bool, latest time.Time) time.Duration {
+	switch {
+	case p.full(r.mostMessages()):
+		return forever
+	case r.after < r.horizon.safe:
+		return 0 // there is more already
+	case !wanted:
+		return turnPause
+	case time.Since(latest) < busySpan:
+		return busyPause
+	}
+	return idlePause
+}
+
+const forever = time.Duration(math.MaxInt64)
+
+// await waits for a word, for d at most.
+func await(ctx context.Context, word <-chan struct{}, d time.Duration) (came bool, err error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-word:
+		return true, nil
+	case <-timer.C:
+		return false, ctx.Err()
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 

@@ -16,7 +16,8 @@ const (
 )
 
 // publish takes one page after another out to Kafka.
-func (s *session) publish(ctx context.Context, pages <-chan *page) error {
+func (s *session) publish(ctx context.Context, from handover) error {
+	from.wanted <- struct{}{}
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -29,8 +30,9 @@ func (s *session) publish(ctx context.Context, pages <-chan *page) error {
 		}
 		var err error
 		select {
-		case p := <-pages:
+		case p := <-from.pages:
 			err = s.turn(ctx, p)
+			from.wanted <- struct{}{}
 		case <-unstored:
 			err = s.store(ctx)
 		case <-look.C:
