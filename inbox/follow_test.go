@@ -401,7 +401,10 @@ func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
 	t.Parallel()
 	const share = 2 * minShare
 	d := newDispatcher(1000, 1<<20)
-	d.divide(4*2*share, 4) // half of it in shares, half in the pot
+	d.divide(4*share*4/3, 4)
+	if d.share > share || d.share < share-10 || d.pot < share || 4*d.share+d.pot > 4*share*4/3 {
+		t.Fatalf("shares of %d and a pot of %d", d.share, d.pot)
+	}
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	cs := make([]*claim, 4)
 	for i := range cs {
@@ -415,7 +418,7 @@ func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
 		}
 		return c.queued
 	}
-	for i, want := range []int64{4 * share, share, share, share} {
+	for i, want := range []int64{d.pot, d.share, d.share, d.share} {
 		if got := fill(cs[i]); got < want || got > want+2000 {
 			t.Errorf("claim %d has %d bytes queued, want about %d", i, got, want)
 		}
