@@ -3,7 +3,6 @@ package inbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -42,6 +41,12 @@ var errAhead = errors.New("the batch ahead was not committed")
 // errMisled says that a batch failed that followed another: run again by itself, it will say for what.
 var errMisled = errors.New("a batch that followed another has failed")
 
+// errSlow says that the batch ahead takes longer than others are to wait for it.
+var errSlow = errors.New("the batch ahead takes too long")
+
+// errServer says that the batch ahead is on another server.
+var errServer = errors.New("the batch ahead is on another server")
+
 // promise is what a batch that was decided will have left once it is committed.
 type promise struct {
 	rows any                // the handler's
@@ -50,6 +55,10 @@ type promise struct {
 	// That answers its commit. After a failover that answer may be of no worth on the server where others go on: what they
 	// find there can look like what was promised, and be something else.
 	server time.Time
+
+	// Closed when the batch that this one follows is over; nil = it follows none. Who follows this one reads what that one
+	// has left, of which there is more than rows: what it has created is to be seen.
+	settled <-chan struct{}
 }
 
 // trust says whether batches may follow each other. Where other members want the same rows, or what fails does so again
@@ -95,13 +104,15 @@ func (b *batch) behind() *part {
 
 // lineUp has the batch take its turn: it waits for those of other lanes that it would meet in the database, no longer
 // than it would wait there, and finds out if it can follow one of them. A part whose partition the batch ahead holds
-// waits for as long as that takes, and learns where that one leaves it.
+// learns where that one leaves it; if that takes too long its records go back, and its lane to others.
 func (l *lane) lineUp(ctx context.Context, t *transaction, items []*Item) error {
+	ctx, cancel := context.WithTimeout(ctx, l.timeouts.Ahead)
+	defer cancel()
 	behind := t.batch.behind()
 	var after *turn
 	if behind != nil {
 		if after = behind.ahead.batch.turn; await(ctx, after.decided) != nil {
-			return fmt.Errorf("%w in time", errAhead)
+			return errAhead
 		}
 	}
 	if c, ok := l.batches.(Contender); ok {
@@ -127,14 +138,16 @@ func (l *lane) takeTurn(ctx context.Context, t *transaction, c Contender, items 
 	wanted := c.Want(items)
 	may := t.batch.full && l.mayFollow(t.batch)
 	ahead := l.turns.take(ctx, t.batch.turn, wanted, after, may)
-	switch {
-	case ahead == nil || !l.turns.follow(ahead):
-	case (after == nil || after == ahead) && l.batches.(Follower).Follow(ahead.promise.rows, after != nil):
-		t.ahead, t.letGo = ahead, sync.OnceFunc(ahead.followers.Done)
-	default:
-		ahead.followers.Done()
-		_ = await(ctx, ahead.over)
+	if ahead == nil || !l.turns.follow(ahead) {
+		return
 	}
+	t.letGo = sync.OnceFunc(ahead.followers.Done) // should Follow panic, too
+	if (after == nil || after == ahead) && l.batches.(Follower).Follow(ahead.promise.rows, after != nil) {
+		t.ahead = ahead
+		return
+	}
+	t.letGo()
+	_ = await(ctx, ahead.over)
 }
 
 // follows reports whether batches of l can follow others. Under another isolation than read committed a snapshot is
@@ -173,7 +186,11 @@ func (l *lane) decided(t *transaction) {
 		}
 	}
 	if rows := l.batches.(Follower).Decided(); rows != nil {
-		l.turns.decide(t.batch.turn, &promise{rows: rows, seen: t.batch.seen, server: t.server})
+		p := &promise{rows: rows, seen: t.batch.seen, server: t.server}
+		if t.ahead != nil {
+			p.settled = t.ahead.over
+		}
+		l.turns.decide(t.batch.turn, p)
 	}
 }
 
@@ -187,7 +204,12 @@ func (t *transaction) promised() map[identity]int64 {
 
 // confirm queues, once the batch ahead is committed, what had to wait for that.
 func (t *transaction) confirm(ctx context.Context, h BatchHandler, applied bool) (*pgx.Batch, error) {
-	if await(ctx, t.ahead.over) != nil || !t.ahead.committed {
+	patience, cancel := context.WithTimeout(ctx, t.timeouts.Ahead)
+	defer cancel()
+	switch {
+	case await(patience, t.ahead.over) != nil:
+		return nil, errSlow
+	case !t.ahead.committed:
 		return nil, errAhead
 	}
 	q := &pgx.Batch{}

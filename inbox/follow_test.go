@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"onhand/internal/testenv"
 	"onhand/offsets"
 )
 
@@ -115,10 +116,20 @@ func (w *world) startFollowing() *sightings {
 
 func (w *world) startSeeing(seen *sightings, maxBatch int) {
 	w.t.Helper()
+	w.startPatient(maxBatch, func() BatchHandler { return &followingBatch{seen: seen} })
+}
+
+// startPatient runs a consumer with all the time that a test takes: batches wait for the one ahead, and statements run.
+func (w *world) startPatient(maxBatch int, newBatch func() BatchHandler) {
+	w.t.Helper()
 	cfg := w.config()
-	cfg.MaxBatch = maxBatch
-	cfg.NewBatch = func() BatchHandler { return &followingBatch{seen: seen} }
-	w.start(cfg)
+	cfg.MaxBatch, cfg.NewBatch, cfg.SessionTimeout = maxBatch, newBatch, time.Minute
+	c, err := New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c.timeouts.Ahead = patience
+	testenv.Background(w.t, patience, "the consumer", c.Run)
 }
 
 // closeGate keeps transactions that have counted something from committing until the gate is opened, or lets them fail
@@ -435,4 +446,85 @@ func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
 	if d.queued != 0 {
 		t.Errorf("%d bytes are accounted for in the end", d.queued)
 	}
+}
+
+// panickyBatch panics when it is to follow, once.
+type panickyBatch struct {
+	followingBatch
+	panicked *atomic.Bool
+}
+
+func (p *panickyBatch) Follow(ahead any, same bool) bool {
+	if p.panicked.CompareAndSwap(false, true) {
+		panic("cannot follow")
+	}
+	return p.followingBatch.Follow(ahead, same)
+}
+
+func TestAHandlerThatPanicsWhenItIsToFollowStopsNoLane(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	open := w.closeGate()
+	seen, panicked := &sightings{}, &atomic.Bool{}
+	w.startPatient(1, func() BatchHandler {
+		return &panickyBatch{followingBatch: followingBatch{seen: seen}, panicked: panicked}
+	})
+	w.send(0, "a apple")
+	w.eventually("a batch is decided", func() bool { return seen.decided.Load() == 1 })
+	w.send(1, "b apple")
+	w.eventually("the handler panics", panicked.Load)
+	open(false)
+	w.send(0, numbered("c", 10, "apple")...)
+	w.send(1, numbered("d", 10, "apple")...)
+	w.eventually("all is applied", func() bool { return w.counted("apple") == 22 })
+}
+
+func TestWhoeverFollowsComesAfterTheLastThatIsNotCommitted(t *testing.T) {
+	t.Parallel()
+	var all turns
+	first, second, third := newTurn(), newTurn(), newTurn()
+	all.take(t.Context(), first, slices.Values([]uint64{1}), nil, true)
+	all.decide(first, &promise{})
+	if ahead := all.take(t.Context(), second, slices.Values([]uint64{1, 2}), nil, true); ahead != first {
+		t.Fatal("the second does not follow the first")
+	}
+	all.decide(second, &promise{settled: first.over})
+	done := make(chan *turn)
+	go func() { done <- all.take(t.Context(), third, slices.Values([]uint64{2}), nil, true) }()
+	select {
+	case <-done:
+		t.Error("the third reads before the first is committed, and decides on what the second makes of it")
+	case <-time.After(20 * time.Millisecond):
+		all.give(first, true)
+		if <-done != second {
+			t.Error("the third does not follow the second")
+		}
+	}
+}
+
+// One commit hangs. The batch behind it waits in another lane, which is there for others too.
+func TestACommitThatHangsLeavesALaneToOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	open := w.closeGate()
+	w.exec(`drop trigger pass on tally`)
+	w.exec(`
+create constraint trigger pass after insert or update on tally deferrable initially deferred
+for each row when (new.word = 'apple') execute function pass()`)
+	seen := &sightings{}
+	cfg := w.config()
+	cfg.MaxBatch, cfg.SessionTimeout = 1, time.Minute
+	cfg.NewBatch = func() BatchHandler { return &followingBatch{seen: seen} }
+	w.start(cfg)
+	w.send(0, "a apple", "b apple", "c apple")
+	w.eventually("two batches are decided", func() bool { return seen.decided.Load() >= 2 })
+	began := time.Now()
+	w.send(1, "d pear")
+	w.waitNext(1, 1)
+	if n := w.next(0); n != 0 {
+		t.Fatalf("the commit did not hang: partition 0 is at %d", n)
+	}
+	t.Logf("the other partition waited for %v", time.Since(began))
+	open(false)
+	w.eventually("all is applied", func() bool { return w.counted("apple") == 3 })
 }

@@ -97,7 +97,7 @@ func (t *transaction) first(ctx context.Context, h BatchHandler, lineUp func([]*
 		return err
 	}
 	if t.ahead != nil && !t.server.Equal(t.ahead.promise.server) {
-		return errAhead
+		return errServer
 	}
 	if writes && t.found != t.picture {
 		return errPicture

@@ -155,6 +155,9 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		more = ", bigint[], bigint[], bigint[]"
 		refs = "text[], text[]"
 		due  = "text[], integer[], timestamptz[], integer, integer"
+
+		promised = "text[], text[], text[], bigint[], boolean[], text[], bigint[], bigint[], bigint[], bigint[], text[], " +
+			"integer[], integer[], timestamptz[]"
 	)
 	for name, s := range map[string]struct{ sql, types string }{
 		"lock_keys":         {lockKeys, keys},
@@ -178,6 +181,9 @@ func TestNoStatementReadsAWholeTable(t *testing.T) {
 		"update_skus":       {updateSKUs, "text[], text[], text[], bigint[], text[], text[], bigint[]"},
 		"update_stock_rows": {updateStock, row},
 		"update_all_stock":  {updateAllStock, row + more},
+		"lock_unpromised":   {lockUnpromised, all + ", text[], text[], text[]"},
+		"confirm_stock":     {confirmStock, promised},
+		"confirm_all":       {confirmAllStock, promised + more},
 		"redefine_stock":    {redefineStock, row + more + ", text[], bigint[], bigint[]"},
 		"update_reservations": {
 			updateReservations, "tid[], text[], text[], text[], timestamptz[], text[], integer[], text[], text[], integer[], " +
