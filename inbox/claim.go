@@ -13,8 +13,8 @@ import (
 // order, and where its row in the database stands. Its token fences it there; nothing in it is believed without the
 // comparison in each batch.
 //
-// The claim goroutine adds records, one lane at a time takes them, or a second one that follows it. All fields below the line are guarded by the
-// dispatcher's mutex.
+// The claim goroutine adds records, one lane at a time takes them, or a second one that follows it. All fields below
+// the line are guarded by the dispatcher's mutex.
 type claim struct {
 	offsets.TopicPartition
 	token   uuid.UUID
@@ -55,7 +55,7 @@ func (c *claim) expected() offsets.Expected {
 // idle reports whether nothing of the claim is queued or under way.
 func (c *claim) idle() bool { return len(c.queue) == 0 && c.flights == 0 }
 
-// put adds records that were read, and waits while the claim has more than its share of memory. It returns early when
+// put adds records that were read, and waits while the claim has more of the memory than it may. It returns early when
 // ctx ends or the claim is halted; the records are then of no more use.
 func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
 	d.mu.Lock()

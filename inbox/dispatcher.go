@@ -52,9 +52,9 @@ func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
 	return d
 }
 
-// divide parts memory bytes among claims: three quarters of it in shares that are for each to use, the rest for those that
-// have much to do while others have nothing; a claim may always queue one record. With larger shares the batches of many
-// busy partitions are of fewer partitions each, and so of fewer rows.
+// divide parts memory bytes among claims: three quarters of it in shares that are for each to use, the rest for those
+// that have much to do while others have nothing; a claim may always queue one record. With larger shares the batches
+// of many busy partitions are of fewer partitions each, and so of fewer rows.
 func (d *dispatcher) divide(memory int64, claims int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -136,14 +136,15 @@ func (l *lane) takeTurn(ctx context.Context, t *transaction, c Contender, items 
 	ctx, cancel := context.WithTimeout(ctx, l.timeouts.Lock)
 	defer cancel()
 	wanted := c.Want(items)
-	may := t.batch.full && l.mayFollow(t.batch)
+	f := l.follower(t.batch)
+	may := t.batch.full && f != nil
 	ahead := l.turns.take(ctx, t.batch.turn, wanted, after, may)
 	if ahead == nil || !l.turns.follow(ahead) {
 		return
 	}
 	t.letGo = sync.OnceFunc(ahead.followers.Done) // should Follow panic, too
-	if (after == nil || after == ahead) && l.batches.(Follower).Follow(ahead.promise.rows, after != nil) {
-		t.ahead = ahead
+	if (after == nil || after == ahead) && f.Follow(ahead.promise.rows, after != nil) {
+		t.ahead, t.follower = ahead, f
 		return
 	}
 	t.letGo()
@@ -157,17 +158,18 @@ func (l *lane) follows() bool {
 	return ok && l.isolation == pgx.ReadCommitted
 }
 
-// mayFollow reports whether b may follow another batch, or be followed: not where something has failed lately.
-func (l *lane) mayFollow(b *batch) bool {
+// follower is the handler if b may follow another batch, or be followed; else nil: where something has failed lately.
+func (l *lane) follower(b *batch) Follower {
 	if !l.follows() || !l.trust.given() {
-		return false
+		return nil
 	}
 	for _, p := range b.parts {
 		if p.attempt != (attempt{}) {
-			return false
+			return nil
 		}
 	}
-	return true
+	f, _ := l.batches.(Follower)
+	return f
 }
 
 // whole reports whether the part is decided to its end, and its partition goes on behind it.
@@ -177,7 +179,8 @@ func (p *part) whole() bool {
 
 // decided lets other batches follow the transaction's, once its handler has decided it.
 func (l *lane) decided(t *transaction) {
-	if !l.mayFollow(t.batch) {
+	f := l.follower(t.batch)
+	if f == nil {
 		return
 	}
 	for _, p := range t.batch.parts {
@@ -185,7 +188,7 @@ func (l *lane) decided(t *transaction) {
 			return
 		}
 	}
-	if rows := l.batches.(Follower).Decided(); rows != nil {
+	if rows := f.Decided(); rows != nil {
 		p := &promise{rows: rows, seen: t.batch.seen, server: t.server}
 		if t.ahead != nil {
 			p.settled = t.ahead.over
@@ -203,7 +206,7 @@ func (t *transaction) promised() map[identity]int64 {
 }
 
 // confirm queues, once the batch ahead is committed, what had to wait for that.
-func (t *transaction) confirm(ctx context.Context, h BatchHandler, applied bool) (*pgx.Batch, error) {
+func (t *transaction) confirm(ctx context.Context, applied bool) (*pgx.Batch, error) {
 	patience, cancel := context.WithTimeout(ctx, t.timeouts.Ahead)
 	defer cancel()
 	switch {
@@ -217,7 +220,7 @@ func (t *transaction) confirm(ctx context.Context, h BatchHandler, applied bool)
 		offsets.Confirm(q, t.batch.expected()[0], *p.locked)
 	}
 	if applied {
-		h.(Follower).Confirm(q) // it said that it would follow
+		t.follower.Confirm(q)
 	}
 	return q, nil
 }

@@ -283,15 +283,15 @@ func TestABatchIsRunAgainWhenAnotherClientCameInBetween(t *testing.T) {
 	}
 }
 
-// TestAClaimThatIsTakenInBetweenWritesNothing has the second batch of a partition lose its claim between the commit of
-// the first and its own.
+// The second batch of a partition loses its claim between the commit of the first and its own.
 func TestAClaimThatIsTakenInBetweenWritesNothing(t *testing.T) {
 	t.Parallel()
 	for name, sql := range map[string]string{
 		"by another member": `update offsets set token = gen_random_uuid() where topic = $1`,
 		"by an operator": `
 update offsets set halt_reason = 'operator', halt_detail = 'test', halted_at = now() where topic = $1`,
-		"and its position moved": `update offsets set next = next + 1, jumped = jumped + 1, last_hash = null where topic = $1`,
+		"and its position moved": `
+update offsets set next = next + 1, jumped = jumped + 1, last_hash = null where topic = $1`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,8 +2,8 @@ package inbox
 
 import "time"
 
-// Timeouts all follow from the session timeout, in this order: lock < ahead < statement < batch < rebalance < session. A batch
-// that is under way when a rebalance starts ends before the group stops waiting for this member.
+// Timeouts all follow from the session timeout, in this order: lock < ahead < statement < batch < rebalance < session.
+// A batch that is under way when a rebalance starts ends before the group stops waiting for this member.
 type Timeouts struct {
 	Session   time.Duration // the group expels a silent member after this; also the network's read timeout
 	Heartbeat time.Duration

@@ -27,8 +27,9 @@ type transaction struct {
 
 	server time.Time // when it was started: another one that has taken over may lack commits
 
-	ahead *turn  // of the batch that is followed; nil = none is
-	letGo func() // of what it has promised
+	ahead    *turn    // of the batch that is followed; nil = none is
+	follower Follower // who follows it
+	letGo    func()   // of what it has promised
 
 	found     picture // what there is
 	known     map[*work]int64
@@ -155,7 +156,7 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work,
 			}
 		}
 		var err error
-		if q, err = t.confirm(ctx, h, applies); err != nil {
+		if q, err = t.confirm(ctx, applies); err != nil {
 			return err
 		}
 	}

@@ -42,9 +42,9 @@ func newTurn() *turn { return &turn{decided: make(chan struct{}), over: make(cha
 
 // take waits for all batches that took their turns earlier and want some of the same rows, and for after, which is the
 // turn of one that holds the partition; nil = none does. If mayFollow it does not wait for the end of the last of them,
-// but only until that is decided, and the one that it follows itself is over, and returns it, to be followed. It waits no
-// longer than ctx, and returns nil then: who goes on all the same waits in the database, by its rules. The turn must be
-// given back.
+// but only until that is decided, and the one that it follows itself is over, and returns it, to be followed. It waits
+// no longer than ctx, and returns nil then: who goes on all the same waits in the database, by its rules. The turn must
+// be given back.
 //
 // Everyone waits for older ones only, so no two wait for each other: after was taken, and decided, before.
 func (t *turns) take(

@@ -76,7 +76,8 @@ with wanted as (
   select case when w.definition is null or (w.tenant collate "C", w.sku collate "C", w.location collate "C") not in (
            select unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
          ) then w.tenant end as tenant,
-         w.sku, w.location, w.ord, w.definition, w.tenant as named` + wantedRows + wantedOrder + `w.named, w.sku, w.location`
+         w.sku, w.location, w.ord, w.definition, w.tenant as named` + wantedRows + wantedOrder +
+		`w.named, w.sku, w.location`
 )
 
 // What is read of each wanted row, and of the row of skus behind it when there is no such row yet: its policy is what

@@ -59,6 +59,9 @@ func openProducer(ctx context.Context, cfg *Config, positionTopic string, carefu
 	config := producerConfig(cfg, careful)
 	connections := kafkalog.ConnectionsOf(config)
 	config.Producer.Transaction.Retry.BackoffFunc = connections.Backoff(config.Producer.Transaction.Retry.BackoffFunc)
+	// Each message that is under way when they are cut pauses for itself before it fails.
+	between := config.Producer.Retry.Backoff
+	config.Producer.Retry.BackoffFunc = connections.Backoff(func(int, int) time.Duration { return between })
 	defer connections.CutAt(ctx)()
 	defer func() {
 		if err != nil {

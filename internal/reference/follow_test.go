@@ -12,8 +12,8 @@ import (
 	"onhand/internal/testenv"
 )
 
-// chain is two lanes of one process. A batch of the one follows the last one of the other, if it can: it is decided, and
-// written as far as that goes, before that one is committed.
+// chain is two lanes of one process. A batch of the one follows the last one of the other, if it can: it is decided,
+// and written as far as that goes, before that one is committed.
 type chain struct {
 	lanes [2]*lane
 	turn  int

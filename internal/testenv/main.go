@@ -25,7 +25,11 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
-// knownLeaks are goroutines that libraries start once a process and never end.
+// knownLeaks are goroutines that libraries start once a process and never end, or that sleep for ten seconds after a
+// broker could not be reached, whatever is closed meanwhile.
 func knownLeaks() []goleak.Option {
-	return []goleak.Option{goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick")}
+	return []goleak.Option{
+		goleak.IgnoreAnyFunction("github.com/rcrowley/go-metrics.(*meterArbiter).tick"),
+		goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer"),
+	}
 }
