@@ -76,7 +76,7 @@ def test_second_signal_ends_at_once_and_loses_nothing(installation: Installation
         installation.await_true(lambda: installation.database.is_waited_for("inbox"), "a batch in hand")
         member.terminate()
         installation.members.remove(member)  # a status of failure is now what is asked for
-        until(lambda: member.interrupt() or not member.running(), within=2, what="it to end", every=0.1)
+        until(lambda: member.interrupt() or not member.running(), within=2, what="it to end", every=0.005)
         assert member.wait(0) != 0
         holder.rollback()
     installation.start()
