@@ -54,14 +54,5 @@ func newPool(ctx context.Context, cfg *pgxpool.Config, name string, connections 
 // openKafka connects a command to the brokers. The client is the caller's to close. A broker that hangs is given up
 // after commandTimeout, and when ctx ends.
 func openKafka(ctx context.Context, brokers []string) (sarama.Client, *kafkalog.Reader, error) {
-	client, err := kafkalog.Open(ctx, brokers, kafkalog.Config("onhand-command", commandTimeout), commandTimeout)
-	if err != nil {
-		return nil, nil, err
-	}
-	reader, err := kafkalog.NewReader(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, nil, err
-	}
-	return client, reader, nil
+	return kafkalog.Connect(ctx, brokers, "onhand-command", commandTimeout)
 }

@@ -146,15 +146,11 @@ func newRelay(
 // kafkaSide is what Kafka says about itself and the group.
 func kafkaSide(ctx context.Context, cfg Config) (installation.Kafka, error) {
 	k := installation.Kafka{Group: cfg.Group}
-	client, err := kafkalog.Open(ctx, cfg.Brokers, kafkalog.Config(cfg.Member, cfg.SessionTimeout), cfg.SessionTimeout)
+	client, reader, err := kafkalog.Connect(ctx, cfg.Brokers, cfg.Member, cfg.SessionTimeout)
 	if err != nil {
 		return k, err
 	}
 	defer func() { _ = client.Close() }()
-	reader, err := kafkalog.NewReader(client)
-	if err != nil {
-		return k, err
-	}
 	if k.ClusterID, err = reader.ClusterID(ctx); err != nil {
 		return k, err
 	}

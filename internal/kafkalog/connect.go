@@ -1,17 +1,20 @@
 package kafkalog
 
 import (
-	"fmt"
+	"context"
 	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// Connect opens a client with Config, and a Reader on it. The client is the caller's to close.
-func Connect(brokers []string, clientID string, sessionTimeout time.Duration) (sarama.Client, *Reader, error) {
-	client, err := sarama.NewClient(brokers, Config(clientID, sessionTimeout))
+// Connect opens a client with Config, and a Reader on it. The client is the caller's to close. A broker that hangs is
+// given up after within, which is the session timeout too, and when ctx ends; see Open.
+func Connect(ctx context.Context, brokers []string, clientID string, within time.Duration) (
+	sarama.Client, *Reader, error,
+) {
+	client, err := Open(ctx, brokers, Config(clientID, within), within)
 	if err != nil {
-		return nil, nil, fmt.Errorf("connect to Kafka: %w", err)
+		return nil, nil, err
 	}
 	reader, err := NewReader(client)
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *shop) waitStates(want string) {
 // verify has the service's own verification look at what there is.
 func (s *shop) verify() {
 	s.t.Helper()
-	client, reader, err := kafkalog.Connect(s.brokers, "verify", 10*time.Second)
+	client, reader, err := kafkalog.Connect(s.t.Context(), s.brokers, "verify", 10*time.Second)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ func Read(ctx context.Context, brokers []string, topic string, shape Shape) (*Ba
 
 // fold reads the topic from its beginning to its end.
 func fold(ctx context.Context, brokers []string, topic string, books *Books) (*Books, error) {
-	client, reader, err := kafkalog.Connect(brokers, "onhand-bench", patience)
+	client, reader, err := kafkalog.Connect(ctx, brokers, "onhand-bench", patience)
 	if err != nil {
 		return nil, err
 	}

@@ -118,7 +118,7 @@ const brokerPatience = 15 * time.Second
 const countEvery = 50 * time.Millisecond
 
 func count(ctx context.Context, job peer.Job, done *atomic.Int64) error {
-	client, reader, err := kafkalog.Connect(job.Brokers, "onhand-bench-count", brokerPatience)
+	client, reader, err := kafkalog.Connect(ctx, job.Brokers, "onhand-bench-count", brokerPatience)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func CheckTopic(ctx context.Context, brokers []string, topic, databaseURL string
 	if err != nil {
 		return nil, err
 	}
-	client, reader, err := kafkalog.Connect(brokers, "onhand-bench-referee", brokerPatience)
+	client, reader, err := kafkalog.Connect(ctx, brokers, "onhand-bench-referee", brokerPatience)
 	if err != nil {
 		return nil, err
 	}
