@@ -31,7 +31,7 @@ type stockRow struct {
 	blocked bool // the row, or the one of skus that it needs, is held by another client
 
 	promised bool  // by the batch ahead, which has the row
-	was      Stock // ... and leaves it so
+	was      int64 // ... and leaves it with this version
 
 	elsewhere bool // the stored row has something that is not simply on hand
 	moved     bool // by an event of this batch

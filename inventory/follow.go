@@ -12,8 +12,7 @@ var _ inbox.Follower = (*Handler)(nil)
 
 // promise is what a batch will have left of stock once it is committed.
 type promise struct {
-	rows map[stockKey]*stockRow // of keys
-	keys []stockKey             // that it has locked, or takes for promised itself
+	rows map[stockKey]*stockRow // that it has locked, or takes for promised itself
 
 	// Which it has locked too. What becomes of them is not promised.
 	reservations map[refKey]*reservationRow
@@ -31,7 +30,7 @@ func (h *Handler) Decided() any {
 			return nil
 		}
 	}
-	return &promise{h.fold.rows, h.keys, h.fold.reservations, h.fold.transfers}
+	return &promise{h.fold.rows, h.fold.reservations, h.fold.transfers}
 }
 
 // Follow implements inbox.Follower. A batch does not follow that needs what is not promised: what SKUs are, when rows
@@ -74,7 +73,7 @@ func (p *promise) keep(r *stockRow) {
 		return
 	}
 	if left, ok := p.rows[r.key]; ok && left.exists() {
-		r.promised, r.stored, r.was, r.stock, r.last = true, true, left.stock, left.stock, left.last
+		r.promised, r.stored, r.was, r.stock, r.last = true, true, left.stock.Version, left.stock, left.last
 		r.elsewhere = left.elsewhere || left.stock.elsewhere()
 	}
 }
@@ -82,8 +81,8 @@ func (p *promise) keep(r *stockRow) {
 // columns are the arguments that name the rows.
 func (p *promise) columns() []any {
 	var tenants, skus, locations []string
-	for _, k := range p.keys {
-		if p.rows[k].exists() {
+	for k, r := range p.rows {
+		if r.exists() {
 			tenants, skus, locations = append(tenants, k.tenant), append(skus, k.sku), append(locations, k.location)
 		}
 	}
@@ -139,19 +138,20 @@ func (h *Handler) Confirm(q *pgx.Batch) {
 			rows = append(rows, r)
 		}
 	}
-	if n := len(rows); n > 0 {
-		tenants, skus, locations := make([]string, n), make([]string, n), make([]string, n)
-		was, moved := make([]int64, n), make([]bool, n)
-		for i, r := range rows {
-			tenants[i], skus[i], locations[i] = r.key.tenant, r.key.sku, r.key.location
-			was[i], moved[i] = r.was.Version, r.moved
-		}
-		args := append([]any{tenants, skus, locations, was, moved}, policyColumns(rows)...)
-		args = append(args, stateColumns(rows)...)
-		if slices.ContainsFunc(rows, (*stockRow).isElsewhere) {
-			q.Queue(confirmAllStock, append(args, beside(rows)...)...)
-		} else {
-			q.Queue(confirmStock, args...)
-		}
+	n := len(rows)
+	if n == 0 {
+		return
 	}
+	tenants, skus, locations := make([]string, n), make([]string, n), make([]string, n)
+	was, moved := make([]int64, n), make([]bool, n)
+	for i, r := range rows {
+		tenants[i], skus[i], locations[i] = r.key.tenant, r.key.sku, r.key.location
+		was[i], moved[i] = r.was, r.moved
+	}
+	args := slices.Concat([]any{tenants, skus, locations, was, moved}, policyColumns(rows), stateColumns(rows))
+	if slices.ContainsFunc(rows, (*stockRow).isElsewhere) {
+		q.Queue(confirmAllStock, append(args, beside(rows)...)...)
+		return
+	}
+	q.Queue(confirmStock, args...)
 }

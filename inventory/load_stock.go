@@ -21,11 +21,9 @@ select w.ord`
 // defined, and the lines of the reservations and transfers that are named, as they are at this moment. All of them come
 // in one order. What the lines say is read without a lock; the rows of reservations and transfers are locked after
 // those of stock.
-const wantedAll = wantedHead + wantedRows
-
-const wantedHead = `
+const wantedAll = `
 with wanted as (
-  select w.tenant, w.sku, w.location, w.ord, w.definition`
+  select w.tenant, w.sku, w.location, w.ord, w.definition` + wantedRows
 
 const wantedRows = `
   from (
@@ -70,15 +68,13 @@ const wantedEnd = wantedOrder + `w.tenant, w.sku, w.location`
 
 // Where a batch follows another one, what that one holds is only named: without a tenant the look for it finds nothing,
 // and so waits for nothing.
-const (
-	wantedUnpromised = `
+const wantedUnpromised = `
 with wanted as (
   select case when w.definition is null or (w.tenant collate "C", w.sku collate "C", w.location collate "C") not in (
            select unnest($12::text[]), unnest($13::text[]), unnest($14::text[])
          ) then w.tenant end as tenant,
          w.sku, w.location, w.ord, w.definition, w.tenant as named` + wantedRows + wantedOrder +
-		`w.named, w.sku, w.location`
-)
+	`w.named, w.sku, w.location`
 
 // What is read of each wanted row, and of the row of skus behind it when there is no such row yet: its policy is what
 // the new one starts with, and must not change before that is committed. Or it is a bundle, and there must be no row.

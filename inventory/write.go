@@ -21,7 +21,7 @@ func (h *Handler) write(q *pgx.Batch) {
 	h.writeMessages(q)
 }
 
-// changedRows sorts out what is to be written of stock, but for rows that are promised (confirmRows).
+// changedRows sorts out what is to be written of stock, but for rows that are promised (Confirm).
 func (h *Handler) changedRows() (created, moved, redefined []*stockRow) {
 	for _, k := range h.keys {
 		switch r := h.fold.rows[k]; {

@@ -310,3 +310,12 @@ func TestAnIdThatWasDrawnIsWaitedForEvenBeforeItsMessageIsWritten(t *testing.T) 
 		t.Errorf("read %q", got)
 	}
 }
+
+// read returns the next page, or nil if nothing may be read yet.
+func (r *reader) read(ctx context.Context) (*page, error) {
+	p := &page{}
+	if grown, err := r.extend(ctx, p); err != nil || !grown {
+		return nil, err
+	}
+	return p, nil
+}

@@ -55,15 +55,6 @@ type reader struct {
 const selectPage = `
 select id, topic, key, event_id, payload, headers from outbox where id > $1 and id <= $2 order by id limit $3`
 
-// read returns the next page, or nil if nothing may be read yet.
-func (r *reader) read(ctx context.Context) (*page, error) {
-	p := &page{}
-	if grown, err := r.extend(ctx, p); err != nil || !grown {
-		return nil, err
-	}
-	return p, nil
-}
-
 // extend adds to p, which is not full and is the last that was read, what may be read by now.
 func (r *reader) extend(ctx context.Context, p *page) (grown bool, err error) {
 	if r.after >= r.horizon.safe {
