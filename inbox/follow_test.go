@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"context"
-	"hash/fnv"
 	"iter"
 	"maps"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"onhand/internal/testenv"
-	"onhand/offsets"
 )
 
 // followingBatch is tallyBatch as a Follower. It writes what it counts up to, so that one that counts on from the wrong
@@ -21,9 +19,8 @@ import (
 type followingBatch struct {
 	seen *sightings
 
-	n        map[string]int64 // of the words of the batch: how often they were counted
-	promised map[string]int64 // by the batch ahead
-	was      map[string]int64 // of these, those that the batch has
+	n   map[string]int64 // of the words of the batch: how often they were counted
+	was map[string]int64 // the same as the batch ahead leaves it, of those that it has
 }
 
 // sightings are what all lanes of a test have done.
@@ -35,26 +32,17 @@ type sightings struct {
 }
 
 func (f *followingBatch) Want(items []*Item) iter.Seq[uint64] {
-	f.n, f.promised, f.was = make(map[string]int64), nil, make(map[string]int64)
+	f.n, f.was = make(map[string]int64), make(map[string]int64)
 	for _, item := range items {
 		f.n[item.Body.(string)] = 0
 	}
-	return func(yield func(uint64) bool) {
-		for word := range f.n {
-			h := fnv.New64a()
-			_, _ = h.Write([]byte(word))
-			if !yield(h.Sum64()) {
-				return
-			}
-		}
-	}
+	return hashes(items)
 }
 
 func (f *followingBatch) Follow(ahead any, _ bool) bool {
 	f.seen.followed.Add(1)
-	f.promised = ahead.(map[string]int64)
 	for word := range f.n {
-		if n, ok := f.promised[word]; ok {
+		if n, ok := ahead.(map[string]int64)[word]; ok {
 			f.n[word], f.was[word] = n, n
 		}
 	}
@@ -344,49 +332,6 @@ func TestABatchThatIsNotFullFollowsNone(t *testing.T) {
 	}
 }
 
-func TestRecordsComeBackInTheirOrder(t *testing.T) {
-	t.Parallel()
-	for _, first := range []int{0, 1} {
-		d := newDispatcher(2, 1<<20)
-		d.follows = true
-		d.divide(1<<20, 1)
-		s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-		c := &claim{session: s}
-		works := make([]*work, 8)
-		for i := range works {
-			works[i] = &work{record: Record{Offset: int64(i)}}
-		}
-		c.put(t.Context(), d, works)
-		bs := []*batch{d.take(), d.take()}
-		if bs[1].behind() == nil || bs[1].parts[0].ahead != bs[0].parts[0] || bs[1].parts[0].works[0].record.Offset != 2 {
-			t.Fatalf("the second batch is not behind the first: %+v", bs[1].parts[0])
-		}
-		if c.listed {
-			t.Error("a third lane may take the partition")
-		}
-		for _, i := range []int{first, 1 - first} {
-			if d.finish(bs[i], []result{{}}); i == first && c.listed {
-				t.Errorf("the partition may be taken while a batch of it is under way that will fail")
-			}
-		}
-		again := d.take()
-		if at := again.parts[0].works[0].record.Offset; at != 0 || again.behind() != nil {
-			t.Errorf("it goes on at %d, want 0, behind none", at)
-		}
-		again.parts[0].decided = offsets.Advance{Next: 2}
-		next := d.take()
-		next.parts[0].decided = offsets.Advance{Next: 4}
-		d.finish(next, []result{{done: 2, moved: true}}) // its lane was faster
-		d.finish(again, []result{{done: 2, moved: true}})
-		if c.next != 4 {
-			t.Errorf("the position is %d, want 4", c.next)
-		}
-		if at := d.take().parts[0].works[0].record.Offset; at != 4 {
-			t.Errorf("it goes on at %d, want 4", at)
-		}
-	}
-}
-
 func TestTrustComesBackAfterAWhile(t *testing.T) {
 	t.Parallel()
 	var tr trust
@@ -405,46 +350,6 @@ func TestTrustComesBackAfterAWhile(t *testing.T) {
 	tr.lose()
 	if pause := time.Until(tr.until); pause > distrust {
 		t.Errorf("after a success trust comes back in %v", pause)
-	}
-}
-
-func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
-	t.Parallel()
-	const share = 2 * minShare
-	d := newDispatcher(1000, 1<<20)
-	d.divide(4*share*4/3, 4)
-	if d.share > share || d.share < share-10 || d.pot < share || 4*d.share+d.pot > 4*share*4/3 {
-		t.Fatalf("shares of %d and a pot of %d", d.share, d.pot)
-	}
-	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-	cs := make([]*claim, 4)
-	for i := range cs {
-		cs[i] = &claim{TopicPartition: offsets.TopicPartition{Partition: int32(i)}, session: s, stopped: make(chan struct{})}
-	}
-	fill := func(c *claim) (read int64) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // put does not wait
-		for !d.crowded(c) {
-			c.put(ctx, d, []*work{{record: Record{Offset: c.read, Value: make([]byte, 1000)}}})
-		}
-		return c.queued
-	}
-	for i, want := range []int64{d.pot, d.share, d.share, d.share} {
-		if got := fill(cs[i]); got < want || got > want+2000 {
-			t.Errorf("claim %d has %d bytes queued, want about %d", i, got, want)
-		}
-	}
-	b := d.take()
-	results := make([]result, len(b.parts))
-	for i, p := range b.parts {
-		results[i].done = len(p.works) / 2
-	}
-	d.finish(b, results)
-	for _, c := range cs {
-		d.drain(c)
-	}
-	if d.queued != 0 {
-		t.Errorf("%d bytes are accounted for in the end", d.queued)
 	}
 }
 

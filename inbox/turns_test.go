@@ -22,6 +22,11 @@ type pacedBatch struct {
 
 func (p *pacedBatch) Want(items []*Item) iter.Seq[uint64] {
 	p.asks()
+	return hashes(items)
+}
+
+// hashes are those of the words of items.
+func hashes(items []*Item) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		for _, item := range items {
 			h := fnv.New64a()
@@ -173,52 +178,4 @@ func (t *turns) now() []*turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.taken)
-}
-
-func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
-	t.Parallel()
-	const records, weight = 512, 4
-	d := newDispatcher(records, 1<<20)
-	d.divide(1<<20, 1)
-	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-	c, offset := &claim{session: s}, int64(0)
-	take := func() *batch {
-		works := make([]*work, heaviest*records/weight)
-		for i := range works {
-			works[i] = &work{record: Record{Offset: offset}, item: Item{Event: Event{Weight: weight}}}
-			offset++
-		}
-		c.put(t.Context(), d, works)
-		b := d.take()
-		d.finish(b, []result{{done: b.records()}})
-		d.forget(c)
-		return b
-	}
-	expect := func(when string, want int) *batch {
-		t.Helper()
-		b := take()
-		if b.records() != want || !b.heavy {
-			t.Errorf("%s a batch has %d records, heavy %v; want %d", when, b.records(), b.heavy, want)
-		}
-		return b
-	}
-	b := expect("at first", records/weight)
-	d.burden(b)
-	expect("after one that was full", (records+records/16)/weight)
-	for range 2 * 16 {
-		d.burden(b)
-	}
-	expect("after many", heaviest*records/weight)
-	d.lighten()
-	expect("after one wait", heaviest*records/weight/2)
-	for range 20 {
-		d.lighten()
-	}
-	expect("after many waits", records/8/weight)
-	for range 2 {
-		d.burden(b)
-	}
-	expect("carefully, after two that were full", (records/8+2*records/256)/weight)
-	d.burden(&batch{})
-	expect("after one that says nothing, because it was not full", (records/8+2*records/256)/weight)
 }
