@@ -47,8 +47,10 @@ var endOfCalendar = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
 // nullTime is t, or null where there is none or Postgres and JSON could not write it: a producer may set any timestamp,
 // and a wrong record must end as a dead letter whatever it is.
 func nullTime(t time.Time) *time.Time {
-	if !t.After(time.Time{}) || !t.Before(endOfCalendar) {
+	if !inCalendar(t) {
 		return nil
 	}
 	return &t
 }
+
+func inCalendar(t time.Time) bool { return t.After(time.Time{}) && t.Before(endOfCalendar) }

@@ -16,13 +16,12 @@ const lead = offsets.ClockLead
 // What the memory keeps is capped by the database's clock as well, with the same minute: one event dated 2099 must not
 // close the door to all before it.
 func MemoryTime(e *Event, r *Record) (time.Time, bool) {
-	said := nullTime(e.Time)
-	if said == nil {
+	t := e.Time
+	if !inCalendar(t) {
 		return time.Time{}, false
 	}
-	t := *said
-	if written := nullTime(r.Timestamp); written != nil && written.Add(lead).Before(t) {
-		t = written.Add(lead)
+	if latest := r.Timestamp.Add(lead); inCalendar(r.Timestamp) && latest.Before(t) {
+		t = latest
 	}
 	// As the database keeps it: a copy must not be later than what its first left behind.
 	return t.Truncate(time.Microsecond), true

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"onhand/internal/pgbatch"
 	"onhand/offsets"
 )
 
@@ -91,7 +92,7 @@ func (t *transaction) first(ctx context.Context, h BatchHandler, lineUp func([]*
 		t.readKnown(q, events)
 	}
 	t.begun = true
-	if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
+	if err := pgbatch.Send(ctx, t.conn.Conn(), q).Close(); err != nil {
 		if !entered && sqlstate(err) == lockNotAvailable {
 			return fmt.Errorf("%w: %w", errRollover, err)
 		}
@@ -151,7 +152,7 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work,
 	if t.ahead != nil {
 		t.letGo()
 		if q.Len() > 0 {
-			if err := t.conn.SendBatch(ctx, q).Close(); err != nil {
+			if err := pgbatch.Send(ctx, t.conn.Conn(), q).Close(); err != nil {
 				return err
 			}
 		}
@@ -177,7 +178,7 @@ func (t *transaction) second(ctx context.Context, h BatchHandler, fresh []*work,
 		return nil
 	})
 	t.sent = true
-	return t.conn.SendBatch(ctx, q).Close()
+	return pgbatch.Send(ctx, t.conn.Conn(), q).Close()
 }
 
 // writeInbox inserts in the order of the key: two batches that hold the same new identities wait for each other in one

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"onhand/internal/pgbatch"
 )
 
 // DefaultSchema is used when neither the operator nor the URL names a schema.
@@ -48,7 +50,7 @@ func Config(url, schema string) (*pgxpool.Config, string, error) {
 	} else if schema, err = firstSchema(params["search_path"]); err != nil {
 		return nil, "", err
 	}
-	cfg.AfterConnect = registerArrays
+	cfg.AfterConnect = pgbatch.Prepare
 	return cfg, schema, checkSchema(schema)
 }
 

@@ -1,38 +1,42 @@
-package database
+// Package pgbatch writes batches of thousands of rows for Postgres at little cost: arrays in one go, into memory that a
+// connection uses again.
+package pgbatch
 
 import (
 	"context"
 	"encoding/binary"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // A batch sends its rows as arrays of some thousand elements. The driver plans and writes each element by itself, and
-// lets its buffer grow on the way; the arrays of the types below are written in one go into space of the right size.
-// That is about a tenth of the service's processor time, and a third of what it allocates.
+// lets its buffer grow on the way; the arrays of the types below are written in one go into the connection's space.
 //
 // Form: an int32 each for the number of dimensions, whether there are nulls, the element's type, the length and the
 // first index, then each element as an int32 length (-1 = null) and its bytes (PostgreSQL, array_recv).
 
-// registerArrays teaches conn the quick form. It must come before the first statement.
-func registerArrays(_ context.Context, conn *pgx.Conn) error {
-	m := conn.TypeMap()
+// Prepare teaches conn the quick form, and gives it its space: an AfterConnect of a pool, before the first statement.
+func Prepare(_ context.Context, conn *pgx.Conn) error {
+	m, s := conn.TypeMap(), &space{}
+	conn.PgConn().CustomData()[spaceKey] = s
 	for _, oid := range []uint32{pgtype.TextArrayOID, pgtype.Int4ArrayOID, pgtype.Int8ArrayOID} {
 		t, ok := m.TypeForOID(oid)
 		if !ok {
 			continue
 		}
 		if usual, ok := t.Codec.(*pgtype.ArrayCodec); ok {
-			m.RegisterType(&pgtype.Type{Name: t.Name, OID: oid, Codec: arrayCodec{usual}})
+			m.RegisterType(&pgtype.Type{Name: t.Name, OID: oid, Codec: arrayCodec{usual, s}})
 		}
 	}
 	return nil
 }
 
 // arrayCodec is the driver's codec, but for the slices that it knows a quicker way for.
-type arrayCodec struct{ *pgtype.ArrayCodec }
+type arrayCodec struct {
+	*pgtype.ArrayCodec
+	space *space
+}
 
 // PlanEncode implements pgtype.Codec.
 func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any) pgtype.EncodePlan {
@@ -41,15 +45,15 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 		switch value.(type) {
 		case []string:
 			if element == pgtype.TextOID {
-				return arrayPlan[string]{element, sizeOfText, appendText}
+				return arrayPlan[string]{c.space, element, sizeOfText, appendText}
 			}
 		case []int64:
 			if element == pgtype.Int8OID {
-				return arrayPlan[int64]{element, func(int64) int { return 8 }, appendInt64}
+				return arrayPlan[int64]{c.space, element, func(int64) int { return 8 }, appendInt64}
 			}
 		case []int32:
 			if element == pgtype.Int4OID {
-				return arrayPlan[int32]{element, func(int32) int { return 4 }, appendInt32}
+				return arrayPlan[int32]{c.space, element, func(int32) int { return 4 }, appendInt32}
 			}
 		}
 	}
@@ -58,6 +62,7 @@ func (c arrayCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value an
 
 // arrayPlan writes a []T, which is not nil, as an array of one dimension.
 type arrayPlan[T any] struct {
+	space   *space
 	element uint32
 	size    func(T) int
 	append  func([]byte, T) []byte
@@ -71,7 +76,7 @@ func (p arrayPlan[T]) Encode(value any, b []byte) ([]byte, error) {
 	for _, v := range values {
 		need += length + p.size(v)
 	}
-	b = slices.Grow(b, need)
+	b = p.space.room(b, need)
 	if len(values) == 0 {
 		return appendInts(b, 0, 0, p.element), nil
 	}

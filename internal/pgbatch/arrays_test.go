@@ -1,4 +1,4 @@
-package database_test
+package pgbatch_test
 
 import (
 	"math"
