@@ -33,15 +33,13 @@ select pid, prepared, database, application, state, since, query from (
 ) t`
 
 const openForLong = openTransactions + `
-where coalesce(since < clock_timestamp() - $1::interval, true) order by since limit $2`
-
-// maxHoldups are more than anybody ends by hand.
-const maxHoldups = 20
+where coalesce(since < clock_timestamp() - $1::interval, true) order by since`
 
 // Holdups are the transactions that write, anywhere on the server, and have been open for longer than patience; the
-// oldest first.
+// oldest first, and last those that this role may not see. There are no more than the server takes connections and
+// prepared transactions.
 func Holdups(ctx context.Context, q querier, patience time.Duration) ([]Holdup, error) {
-	return holdups(ctx, q, openForLong, patience, maxHoldups)
+	return holdups(ctx, q, openForLong, patience)
 }
 
 const oldestBelow = openTransactions + `

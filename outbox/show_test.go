@@ -116,6 +116,31 @@ func TestTransactionsThatWriteAreNamedPreparedOnesToo(t *testing.T) {
 	}
 }
 
+func TestAllTransactionsThatWriteAreNamedHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	missing := make(map[uint32]bool)
+	for range 25 {
+		writer := connect(t)
+		if _, err := writer.Exec(t.Context(), `begin; select pg_current_xact_id()`); err != nil {
+			t.Fatal(err)
+		}
+		missing[writer.PgConn().PID()] = true
+	}
+	found, err := Holdups(t.Context(), d.conn, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range found {
+		if h.PID != nil {
+			delete(missing, uint32(*h.PID))
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("%d of 25 are not named", len(missing))
+	}
+}
+
 func TestMessagesThatAreSetAsideAreCountedAndListed(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
