@@ -33,7 +33,7 @@ bench: ## measures against the database's limit and against other services, in a
 
 bench-full: ## measures everything, in more than an hour, and writes docs/bench.txt, .json and .svg
 	@mkdir -p docs
-	@go -C bench run . --full --text $(CURDIR)/docs/bench.txt --json $(CURDIR)/docs/bench.json --svg $(CURDIR)/docs/bench.svg
+	@go -C bench run . --full --keep --text $(CURDIR)/docs/bench.txt --json $(CURDIR)/docs/bench.json --svg $(CURDIR)/docs/bench.svg
 
 servers: ## starts a broker and a database for a shell of yours, until you leave it
 	@scripts/with-servers $${SHELL:-bash}

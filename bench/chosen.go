@@ -10,8 +10,7 @@ import (
 )
 
 // chosen returns the workloads that names ask for. Without names these are all of them, or the quick ones, some of which
-// play fewer rounds then. What one of
-// them needs to be measured before is not added: it is measured then, briefly.
+// play fewer rounds then. What one of them needs to be measured before is not added: it is measured then, briefly.
 func chosen(all []workload, names []string, full bool) ([]workload, error) {
 	for _, name := range names {
 		if !slices.ContainsFunc(all, func(w workload) bool { return w.name == name }) {
@@ -29,6 +28,14 @@ func chosen(all []workload, names []string, full bool) ([]workload, error) {
 		}
 		return !full && !w.quick
 	}), nil
+}
+
+func namesOf(all []workload) []string {
+	names := make([]string, len(all))
+	for i, w := range all {
+		names[i] = w.name
+	}
+	return names
 }
 
 // among leaves out the lines of contestants that names do not ask for, and workloads without any line then. floor means

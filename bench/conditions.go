@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 
 	"onhand/bench/internal/report"
@@ -28,10 +29,20 @@ func (m *measureCmd) conditions(ctx context.Context, stand *servers.Servers) (re
 		}
 	}
 	return report.Conditions{
-		Started: time.Now().UTC(), Cores: runtime.NumCPU(),
+		Started: time.Now().UTC(), Code: code(ctx, stand.Root), Cores: runtime.NumCPU(),
 		Kafka: cmp.Or(os.Getenv("KAFKA_VERSION"), kafkaVersion), Postgres: settings,
 		FloorBatch: m.FloorBatch, Events: m.sizes().events,
 	}, nil
+}
+
+// code is the commit of the project at root, with a + if something was changed since; empty if git does not know it.
+func code(ctx context.Context, root string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", root, "describe", "--always", "--exclude=*", "--abbrev=8",
+		"--dirty=+").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // build compiles the product as it is released.

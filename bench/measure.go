@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ type measureCmd struct {
 	Seconds     int      `placeholder:"N" help:"How long an open loop counts (15; 60 with --full)."`
 	FloorBatch  int      `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
 	JSON        string   `name:"json" placeholder:"FILE" help:"Where to write all readings."`
+	Keep        bool     `help:"Keep what the file of --json has of workloads that are not measured now; the tables, too."`
 	SVG         string   `name:"svg" placeholder:"FILE" help:"Where to draw the headline and the targets."`
 	Text        string   `placeholder:"FILE" help:"Where to write the tables, beside stdout."`
 }
@@ -39,6 +39,7 @@ Examples:
   go -C bench run .
   go -C bench run . --workload headline,zipf --rounds 5 --json /tmp/bench.json
   go -C bench run . --full --svg /tmp/bench.svg
+  go -C bench run . --full --workload drain --json /tmp/bench.json --keep         (all others as they are there)
   go -C bench run . --rounds 1 --events 20000 --short-events 1000 --seconds 3     (only to see it work)`
 }
 
@@ -76,17 +77,25 @@ func (m *measureCmd) Validate() error {
 			return fmt.Errorf("--%s must be 1 or more", name)
 		}
 	}
+	if m.Keep && m.JSON == "" {
+		return errors.New("--keep needs --json, the file that has what is to be kept")
+	}
 	_, err := m.workloads()
 	return err
 }
 
 // Run measures and prints. When it is interrupted or something fails, it prints the workloads that were done, and
-// writes no file.
+// writes no file, unless it is to keep what others have.
 func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
 	taking, err := m.workloads()
 	if err != nil {
 		return err
 	}
+	older, err := m.earlier()
+	if err != nil {
+		return err
+	}
+	names := namesOf(workloads(m.sizes()))
 	root, err := servers.ProjectRoot()
 	if err != nil {
 		return err
@@ -110,16 +119,37 @@ func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
 	if err != nil {
 		return err
 	}
-	t := &tournament{stand: stand, binary: binary, floorBatch: m.FloorBatch, sizes: m.sizes(), streams: s}
+	t := &tournament{
+		stand: stand, binary: binary, floorBatch: m.FloorBatch, sizes: m.sizes(), streams: s, conditions: conditions,
+	}
 	var played []report.Workload
 	for _, w := range taking {
 		result, err := t.play(ctx, w, m.Rounds)
+		if err != nil && m.Keep {
+			return errors.Join(err, m.publish(s, report.New(conditions, played).Keeping(older, names)))
+		}
 		if err != nil {
 			return errors.Join(err, report.New(conditions, played).WriteText(s.stdout))
 		}
 		played = append(played, result)
 	}
-	return m.publish(s, report.New(conditions, played))
+	return m.publish(s, report.New(conditions, played).Keeping(older, names))
+}
+
+// earlier is what the file of --json has, if that is to be kept.
+func (m *measureCmd) earlier() (report.Report, error) {
+	if !m.Keep {
+		return report.Report{}, nil
+	}
+	file, err := os.Open(m.JSON)
+	if errors.Is(err, os.ErrNotExist) {
+		return report.Report{}, nil
+	}
+	if err != nil {
+		return report.Report{}, err
+	}
+	defer func() { _ = file.Close() }()
+	return report.Read(file)
 }
 
 // publish prints the tables, writes the files and says whether all was right.
@@ -130,11 +160,7 @@ func (m *measureCmd) publish(s *streams, r report.Report) error {
 	for name, write := range map[string]func(io.Writer) error{
 		m.Text: r.WriteText,
 		m.SVG:  r.WriteSVG,
-		m.JSON: func(w io.Writer) error {
-			encoder := json.NewEncoder(w)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(r)
-		},
+		m.JSON: r.WriteJSON,
 	} {
 		if name == "" {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"onhand/bench/internal/backlog"
 	"onhand/bench/internal/report"
@@ -19,6 +20,7 @@ type tournament struct {
 	floorBatch int
 	sizes      sizes
 	streams    *streams
+	conditions report.Conditions
 
 	backlogs map[backlogKey]*backlog.Backlog
 	runs     int     // so far, for names that are not taken
@@ -37,7 +39,8 @@ func (t *tournament) play(ctx context.Context, w workload, rounds int) (result r
 	if w.rounds > 0 {
 		rounds = min(rounds, w.rounds)
 	}
-	result = report.Workload{Name: w.name, About: w.about, Rounds: rounds}
+	result = report.Workload{Name: w.name, About: w.about, Rounds: rounds, Conditions: t.conditions}
+	result.Conditions.Started = time.Now().UTC()
 	if len(w.settings) > 0 {
 		var leave func() error
 		if t, leave, err = t.elsewhere(ctx, w.settings); err != nil {
@@ -83,7 +86,8 @@ func (t *tournament) elsewhere(ctx context.Context, settings []string) (_ *tourn
 		return nil, nil, err
 	}
 	return &tournament{
-		stand: stand, binary: t.binary, floorBatch: t.floorBatch, sizes: t.sizes, streams: t.streams, peak: t.peak,
+		stand: stand, binary: t.binary, floorBatch: t.floorBatch, sizes: t.sizes, streams: t.streams, conditions: t.conditions,
+		peak: t.peak,
 	}, stand.Stop, nil
 }
 

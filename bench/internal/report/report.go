@@ -41,6 +41,7 @@ type Behind struct {
 // Conditions are what the figures depend on.
 type Conditions struct {
 	Started    time.Time         `json:"started"`
+	Code       string            `json:"code"` // the commit, with a + if something was changed since; empty = not known
 	Cores      int               `json:"cores"`
 	Kafka      string            `json:"kafka"`
 	Postgres   map[string]string `json:"postgres"`
@@ -69,9 +70,12 @@ type Line struct {
 
 // Workload is one question and its answer. The line in question is Onhand's.
 type Workload struct {
-	Name    string     `json:"name"`
-	About   string     `json:"about"`
-	Rounds  int        `json:"rounds"`
+	Name   string `json:"name"`
+	About  string `json:"about"`
+	Rounds int    `json:"rounds"`
+
+	Conditions Conditions `json:"conditions"`
+
 	Order   [][]string `json:"order"` // of lines, a round each
 	Lines   []Line     `json:"lines"`
 	Results []Result   `json:"results"`

@@ -6,14 +6,15 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // WriteText writes r for people: a table a workload and one of the targets; medians, with the least and the most in
 // parentheses.
 func (r Report) WriteText(w io.Writer) error {
 	c := r.Conditions
-	_, err := fmt.Fprintf(w, "%s, %d cores, Kafka %s, PostgreSQL %s (fsync %s, full_page_writes %s, "+
-		"synchronous_commit %s)\n", c.Started.Format("2006-01-02"), c.Cores, c.Kafka, c.Postgres["server_version"],
+	_, err := fmt.Fprintf(w, "%d cores, Kafka %s, PostgreSQL %s (fsync %s, full_page_writes %s, synchronous_commit %s)\n",
+		c.Cores, c.Kafka, c.Postgres["server_version"],
 		c.Postgres["fsync"], c.Postgres["full_page_writes"], c.Postgres["synchronous_commit"])
 	if err != nil {
 		return err
@@ -27,7 +28,7 @@ func (r Report) WriteText(w io.Writer) error {
 }
 
 func (w Workload) write(to io.Writer) error {
-	if _, err := fmt.Fprintf(to, "\n%s: %s; rounds: %d\n\n", w.Name, w.About, w.Rounds); err != nil {
+	if _, err := fmt.Fprintf(to, "\n%s: %s; rounds: %d; %s\n\n", w.Name, w.About, w.Rounds, w.Conditions.when()); err != nil {
 		return err
 	}
 	columns, base := w.columns(), speed(w.Results)
@@ -50,6 +51,15 @@ func (w Workload) write(to io.Writer) error {
 		return err
 	}
 	return w.writeFaults(to)
+}
+
+// when says what day it was measured on, and on which code.
+func (c Conditions) when() string {
+	day := c.Started.Format(time.DateOnly)
+	if c.Code == "" {
+		return day
+	}
+	return day + ", commit " + c.Code
 }
 
 // columns are the figures that any line has.
@@ -120,9 +130,13 @@ func (r Report) writeTargets(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}
-	if r.Conditions.Events < fullEvents {
-		const remark = "with fewer events than --full has: millions are %.1f times fewer too\n"
-		_, err := fmt.Fprintf(w, remark, fullEvents/float64(max(r.Conditions.Events, 1)))
+	fewest := fullEvents
+	for _, workload := range r.Workloads {
+		fewest = min(fewest, workload.Conditions.Events)
+	}
+	if fewest < fullEvents {
+		const remark = "with fewer events than --full has: millions are up to %.1f times fewer too\n"
+		_, err := fmt.Fprintf(w, remark, fullEvents/float64(max(fewest, 1)))
 		if err != nil {
 			return err
 		}
