@@ -84,7 +84,8 @@ type play struct {
 	queue   map[string]*act // who waits for a key's lock; one at most, so that the order is known
 
 	reader    *reader
-	position  int64
+	page      *page // grows until it is taken
+	position  int64 // of what was taken
 	committed map[string]bool
 	byKey     map[string][]string // what was said under each key's lock, in the order of the locks
 	read      []string
@@ -116,8 +117,12 @@ func newPlay(t *rapid.T, pool *pgxpool.Pool, writers []*writer) *play {
 
 // openReader is what a new session of the relay does.
 func (p *play) openReader() {
-	p.reader = &reader{db: p.pool, after: p.position, limit: rapid.SampledFrom([]int{1, 2, 1000}).Draw(p.t, "limit")}
+	p.reader = &reader{
+		db: p.pool, after: p.position, limit: rapid.SampledFrom([]int{1, 2, 1000}).Draw(p.t, "limit"),
+		most: rapid.SampledFrom([]int{2, 5, 0}).Draw(p.t, "most"),
+	}
 	p.reader.horizon.safe = p.position
+	p.page = &page{}
 }
 
 func (p *play) over() bool { return len(p.waiting) == 0 && len(p.running) == 0 }
@@ -137,7 +142,7 @@ func (p *play) step() {
 	case n == 0:
 		p.openReader()
 	case n <= 3 || len(ready) == 0:
-		p.listen()
+		p.listen(rapid.Bool().Draw(p.t, "take"))
 	default:
 		p.do(rapid.SampledFrom(ready).Draw(p.t, "who"))
 	}
@@ -255,16 +260,17 @@ func (p *play) finish(a *act, how string) {
 	p.free = append(p.free, a.writer)
 }
 
-// listen reads a page, of which all must be committed, and new.
-func (p *play) listen() {
-	page, err := p.reader.read(context.Background())
-	if err != nil {
-		p.t.Fatalf("read: %v", err)
+// listen lets the page grow, and may take it: all of it must be committed, and new.
+func (p *play) listen(take bool) {
+	if !p.page.full(p.reader.mostMessages()) {
+		if _, err := p.reader.extend(context.Background(), p.page); err != nil {
+			p.t.Fatalf("read: %v", err)
+		}
 	}
-	if page == nil {
+	if !take || len(p.page.messages) == 0 {
 		return
 	}
-	for _, m := range page.messages {
+	for _, m := range p.page.messages {
 		v := string(m.payload)
 		if m.id <= p.position {
 			p.t.Fatalf("%q has id %d, and %d was read before", v, m.id, p.position)
@@ -275,9 +281,10 @@ func (p *play) listen() {
 		p.position = m.id
 		p.read = append(p.read, v)
 	}
-	if page.upTo != p.position {
-		p.t.Fatalf("a page that ends with id %d goes up to %d", p.position, page.upTo)
+	if p.page.upTo != p.position {
+		p.t.Fatalf("a page that ends with id %d goes up to %d", p.position, p.page.upTo)
 	}
+	p.page = &page{}
 }
 
 // end reads the rest and compares: nothing is missing, nothing is twice, and each key has the order of its lock.
@@ -285,9 +292,9 @@ func (p *play) end() {
 	// No transaction of ours is left, and nobody else has any that lasts.
 	const within = 5 * time.Second
 	for deadline := time.Now().Add(within); len(p.read) < len(p.committed) && time.Now().Before(deadline); {
-		p.listen()
+		p.listen(true)
 	}
-	p.listen()
+	p.listen(true)
 	if len(p.read) != len(p.committed) {
 		p.t.Fatalf("%d messages were read, %d committed: %q", len(p.read), len(p.committed), p.read)
 	}
