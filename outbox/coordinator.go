@@ -14,8 +14,7 @@ import (
 	"onhand/internal/kafkalog"
 )
 
-// coordinator speaks to the broker that keeps a transactional id's state, as a producer does that has nothing to say:
-// the client's own producer ends a transaction only where it has written itself.
+// coordinator speaks to the broker that keeps a transactional id's state.
 type coordinator struct {
 	client  sarama.Client
 	id      string
@@ -82,33 +81,62 @@ func (c *coordinator) add(ctx context.Context, p producerID, partitions []kafkal
 		if len(left) == 0 {
 			return nil
 		}
-		request := &sarama.AddPartitionsToTxnRequest{
-			Version: inTransaction, TransactionalID: c.id, ProducerID: p.id, ProducerEpoch: p.epoch,
-			TopicPartitions: make(map[string][]int32),
-		}
-		for _, tp := range left {
-			request.TopicPartitions[tp.Topic] = append(request.TopicPartitions[tp.Topic], tp.Partition)
-		}
-		answer, err := b.AddPartitionsToTxn(request)
+		answer, err := b.AddPartitionsToTxn(c.addRequest(p, left))
 		if err != nil {
 			return err
 		}
-		var failed, refused error
-		for topic, partitions := range answer.Errors {
-			for _, a := range partitions {
-				switch blameOf(a.Err) {
-				case blameTopic:
-					refused = errAskAgain
-					left = slices.DeleteFunc(left, func(tp kafkalog.TopicPartition) bool { return tp.Topic == topic })
-				case blameTurn: // of another one
-				default:
-					failed = errors.Join(failed, failure(a.Err))
-				}
-			}
+		refused, failed := readAdded(answer)
+		if len(refused) > 0 {
+			left = slices.DeleteFunc(left, func(tp kafkalog.TopicPartition) bool { return refused[tp.Topic] != nil })
+			failed = errors.Join(failed, errAskAgain)
 		}
-		return errors.Join(failed, refused)
+		return failed
 	})
 	return len(left), err
+}
+
+// join makes partitions part of a transaction, all or none; refused are the topics that are to blame for none.
+func (c *coordinator) join(
+	ctx context.Context, p producerID, partitions []kafkalog.TopicPartition,
+) (refused map[string]error, err error) {
+	err = c.ask(ctx, "add partitions to a transaction", func(b *sarama.Broker) error {
+		answer, err := b.AddPartitionsToTxn(c.addRequest(p, partitions))
+		if err != nil {
+			return err
+		}
+		refused, err = readAdded(answer)
+		return err
+	})
+	return refused, err
+}
+
+func (c *coordinator) addRequest(p producerID, partitions []kafkalog.TopicPartition) *sarama.AddPartitionsToTxnRequest {
+	request := &sarama.AddPartitionsToTxnRequest{
+		Version: inTransaction, TransactionalID: c.id, ProducerID: p.id, ProducerEpoch: p.epoch,
+		TopicPartitions: make(map[string][]int32),
+	}
+	for _, tp := range partitions {
+		request.TopicPartitions[tp.Topic] = append(request.TopicPartitions[tp.Topic], tp.Partition)
+	}
+	return request
+}
+
+// readAdded tells topics that are refused from what has failed otherwise. Where one topic is, the others are not
+// attempted.
+func readAdded(answer *sarama.AddPartitionsToTxnResponse) (refused map[string]error, failed error) {
+	refused = make(map[string]error)
+	for topic, partitions := range answer.Errors {
+		for _, a := range partitions {
+			switch blameOf(a.Err) {
+			case blameTopic:
+				refused[topic] = a.Err
+			case blameTurn: // of another one
+			default:
+				failed = errors.Join(failed, failure(a.Err))
+			}
+		}
+	}
+	return refused, failed
 }
 
 // addOffsets makes the position of group part of a transaction.
@@ -124,9 +152,38 @@ func (c *coordinator) addOffsets(ctx context.Context, p producerID, group string
 	})
 }
 
+// commitOffset makes the position of group move to where it is to be when the transaction commits.
+func (c *coordinator) commitOffset(
+	ctx context.Context, p producerID, group, topic string, position *sarama.PartitionOffsetMetadata,
+) error {
+	of := seat{
+		find:    func() (*sarama.Broker, error) { return c.client.Coordinator(group) },
+		refresh: func() error { return c.client.RefreshCoordinator(group) },
+		once:    true,
+	}
+	return of.ask(ctx, "commit the position", func(b *sarama.Broker) error {
+		answer, err := b.TxnOffsetCommit(&sarama.TxnOffsetCommitRequest{
+			Version: inTransaction, TransactionalID: c.id, GroupID: group, ProducerID: p.id, ProducerEpoch: p.epoch,
+			GenerationID: -1, // a group without members
+			Topics:       map[string][]*sarama.PartitionOffsetMetadata{topic: {position}},
+		})
+		if err != nil {
+			return err
+		}
+		for _, a := range answer.Topics[topic] {
+			if a.Partition == position.Partition {
+				return failure(a.Err)
+			}
+		}
+		return sarama.ErrIncompleteResponse
+	})
+}
+
 // end commits or aborts a transaction.
 func (c *coordinator) end(ctx context.Context, p producerID, commit bool) error {
-	return c.ask(ctx, "end a transaction", func(b *sarama.Broker) error {
+	of := c.seat()
+	of.once = true
+	return of.ask(ctx, "end a transaction", func(b *sarama.Broker) error {
 		answer, err := b.EndTxn(&sarama.EndTxnRequest{
 			Version: inTransaction, TransactionalID: c.id, ProducerID: p.id, ProducerEpoch: p.epoch,
 			TransactionResult: commit,
@@ -148,32 +205,58 @@ func failure(err sarama.KError) error {
 // errAskAgain is for a request that the next time will be another one.
 var errAskAgain = errors.New("ask again")
 
-const askAgainPause = 20 * time.Millisecond
+// askAgainPause is before the nth repetition of a request. Kafka ends a transaction after it has said so, and refuses
+// the next one for a few milliseconds: short at first.
+func askAgainPause(n int) time.Duration {
+	return min(time.Millisecond<<min(n/4, 10), 50*time.Millisecond)
+}
+
+// seat is where a coordinator is found: it may move to another broker.
+type seat struct {
+	find    func() (*sarama.Broker, error)
+	refresh func() error
+	// once: a request that got no answer is not repeated. The first one may still arrive, in the next transaction, which
+	// has the same producer: it would end that too early, or take its position back.
+	once bool
+}
+
+// seat is that of the coordinator of transactions.
+func (c *coordinator) seat() seat {
+	return seat{
+		find:    func() (*sarama.Broker, error) { return c.client.TransactionCoordinator(c.id) },
+		refresh: func() error { return c.client.RefreshTransactionCoordinator(c.id) },
+	}
+}
+
+// ask is seat.ask of the coordinator of transactions.
+func (c *coordinator) ask(ctx context.Context, what string, request func(*sarama.Broker) error) error {
+	return c.seat().ask(ctx, what, request)
+}
 
 // ask repeats a request until it is answered, ctx ends, or an error does not pass by itself.
-func (c *coordinator) ask(ctx context.Context, what string, request func(*sarama.Broker) error) error {
+func (of seat) ask(ctx context.Context, what string, request func(*sarama.Broker) error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", what, ctx.Err())
 	}
-	for {
-		b, err := c.client.TransactionCoordinator(c.id)
+	for n := 0; ; n++ {
+		b, err := of.find()
 		if err == nil {
 			err = request(b)
 		}
 		switch {
 		case err == nil:
 			return nil
-		case b != nil && lostBroker(err):
+		case b != nil && lostBroker(err) && !of.once:
 			_ = b.Close()
 			fallthrough
 		case errors.Is(err, sarama.ErrNotCoordinatorForConsumer), errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable):
-			_ = c.client.RefreshTransactionCoordinator(c.id)
+			_ = of.refresh()
 		case errors.Is(err, errAskAgain), errors.Is(err, sarama.ErrConcurrentTransactions),
 			errors.Is(err, sarama.ErrOffsetsLoadInProgress):
 		default:
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		pause(ctx, askAgainPause)
+		pause(ctx, askAgainPause(n))
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w (%w)", what, err, ctx.Err())
 		}

@@ -88,7 +88,7 @@ func (w *world) haltsFor(reason string) {
 	w.append("a", "b", "late")
 	for _, member := range []string{"second", "third"} {
 		r, stop := w.start(w.config(member))
-		w.eventually("the outbox is halted", func() bool { return w.row().halt != "" })
+		w.eventually("the outbox is halted", func() bool { return w.row().halt != "" && !r.State().Leading })
 		w.stays("it stands still", 3*leasePause/2, func() bool {
 			return w.row().halt == reason && !r.State().Leading && w.visible() == before
 		})

@@ -13,93 +13,56 @@ import (
 )
 
 // producer publishes messages and the position in one Kafka transaction. Opening it fences every other one of the same
-// installation and aborts what that had under way. After any error that is not a refusal it is of no more use.
+// installation and aborts what that had under way. After any error that is not a refusal it is of no more use: a new
+// session costs little and asks Kafka how things stand.
+//
+// It is made of the client's requests and not of the client's own producer, which has each step of a transaction wait
+// for the one before: here messages, position and intent are under way at the same time, between the partitions' entry
+// into the transaction and the commit.
 type producer struct {
+	// client has one connection to a broker, which answers one request of it after another. Messages and position have to
+	// share it: a broker asks the coordinator whether a transaction has the partitions that it is to write to, and fails
+	// the earlier of two such questions about the same transaction.
 	client        sarama.Client
 	connections   *kafkalog.Connections
-	async         sarama.AsyncProducer
+	coordinator   *coordinator
+	me            producerID
 	installation  uuid.UUID
 	group         string
 	positionTopic string
-}
-
-// batchOverhead is what a record batch and a record need beside key, value and headers, generously.
-const batchOverhead = 16 << 10
-
-// producerConfig: retries are few, because a new session costs little and asks Kafka how things stand.
-func producerConfig(cfg *Config, careful bool) *sarama.Config {
-	c := kafkalog.Config(cfg.Member, cfg.TransactionTimeout)
-	p := &c.Producer
-	p.Idempotent = true
-	p.RequiredAcks = sarama.WaitForAll
-	c.Net.MaxOpenRequests = 1
-	p.MaxMessageBytes = MaxMessageBytes + batchOverhead
-	p.Partitioner = sarama.NewMurmur2Partitioner // as Java's clients do it
-	p.Return.Successes, p.Return.Errors = true, true
-	// All partitions of a turn then go into the transaction with one request, and not the first one alone.
-	p.Flush.Frequency = time.Millisecond
-	p.Retry.Max, p.Retry.Backoff = 3, 100*time.Millisecond
-	p.Timeout = cfg.TransactionTimeout / 2
-	p.Transaction.ID = cfg.id()
-	p.Transaction.Timeout = cfg.TransactionTimeout
-	// The broker ends a transaction after it has said so: the next one is often told to come back in a moment.
-	p.Transaction.Retry.Max = 50
-	p.Transaction.Retry.BackoffFunc = func(retries, _ int) time.Duration {
-		return min(time.Millisecond<<min(retries/4, 10), 500*time.Millisecond)
-	}
-	if careful {
-		// One message a request: a refusal then names the message that is at fault.
-		p.Flush.MaxMessages = 1
-	}
-	return c
+	sorter        *sorter
+	used          time.Time // when the last transaction began
+	// open is why nobody knows that the last transaction has ended. The next one would be the same one to Kafka, and
+	// commit what the last one had: there is none.
+	open error
 }
 
 // openProducer gives up when ctx ends.
 func openProducer(ctx context.Context, cfg *Config, positionTopic string, careful bool) (p *producer, err error) {
-	config := producerConfig(cfg, careful)
+	ctx, cancel := context.WithTimeout(ctx, 2*cfg.TransactionTimeout)
+	defer cancel()
+	config := kafkalog.Config(cfg.Member, cfg.TransactionTimeout)
 	connections := kafkalog.ConnectionsOf(config)
-	config.Producer.Transaction.Retry.BackoffFunc = connections.Backoff(config.Producer.Transaction.Retry.BackoffFunc)
-	// Each message that is under way when they are cut pauses for itself before it fails.
-	between := config.Producer.Retry.Backoff
-	config.Producer.Retry.BackoffFunc = connections.Backoff(func(int, int) time.Duration { return between })
 	defer connections.CutAt(ctx)()
-	defer func() {
-		if err != nil {
-			connections.Cut()
-		}
-	}()
 	client, err := sarama.NewClient(cfg.Brokers, config)
 	if err != nil {
+		connections.Cut()
 		return nil, fmt.Errorf("connect to Kafka: %w", err)
 	}
-	async, err := sarama.NewAsyncProducerFromClient(client)
-	if err != nil {
-		_ = client.Close()
-		return nil, fmt.Errorf("begin as the producer %s: %w", cfg.id(), err)
+	p = &producer{
+		client: client, connections: connections, coordinator: &coordinator{client, cfg.id(), cfg.TransactionTimeout},
+		installation: cfg.Installation, group: cfg.id(), positionTopic: positionTopic, used: time.Now(),
 	}
-	return &producer{client, connections, async, cfg.Installation, cfg.id(), positionTopic}, nil
+	if p.me, err = p.coordinator.begin(ctx); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.sorter = newSorter(client, cfg, p.me, careful)
+	return p, nil
 }
 
-// closeWithin is how long closing waits for answers of Kafka to what is under way.
-const closeWithin = 2 * time.Second
-
-// close waits until nothing is under way any more.
 func (p *producer) close() {
-	defer p.connections.Cut()
-	defer time.AfterFunc(closeWithin, p.connections.Cut).Stop()
-	p.async.AsyncClose()
-	for errs, successes := p.async.Errors(), p.async.Successes(); errs != nil || successes != nil; {
-		select {
-		case _, ok := <-errs:
-			if !ok {
-				errs = nil
-			}
-		case _, ok := <-successes:
-			if !ok {
-				successes = nil
-			}
-		}
-	}
+	p.connections.Cut() // closing waits for nothing then
 	_ = p.client.Close()
 }
 
@@ -117,7 +80,7 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("Kafka refuses %d messages, the first for topic %s: %v", len(e.refusals), r.message.topic, r.err)
 }
 
-// transact publishes messages, takes the position to upTo, and returns when both are visible. Before it commits it
+// transact publishes messages, takes the position to upTo, and returns when both are committed. Before it commits it
 // waits for intent, which must be stored by then; its error aborts. It always takes intent's one value. When ctx ends
 // it gives Kafka up, and so the producer. If the commit was sent by then nobody knows whether Kafka has taken it: the
 // next session finds out by the intent.
@@ -125,119 +88,167 @@ func (p *producer) transact(
 	ctx context.Context, messages []*outgoing, upTo place, intent <-chan error, log steps,
 ) error {
 	defer p.connections.CutAt(ctx)()
-	if err := p.async.BeginTxn(); err != nil {
-		if other := <-intent; other != nil {
-			err = other
-		}
-		return fmt.Errorf("begin a transaction: %w", err)
+	err := p.fill(ctx, messages, &upTo)
+	if err == nil {
+		log.step(stepSent)
 	}
-	if err := p.send(ctx, messages); err != nil {
-		if other := <-intent; errors.Is(err, errUnanswered) {
-			return errors.Join(err, other)
-		} else if other != nil {
-			err = other
-		}
-		return p.abort(err)
-	}
-	log.step(stepSent)
-	if err := <-intent; err != nil {
-		return p.abort(err)
+	switch other := <-intent; {
+	case other != nil:
+		return errors.Join(other, ignoreRefusal(p.abort(ctx, err))) // the turn is not to be tried again without the refused
+	case err != nil:
+		return p.abort(ctx, err)
 	}
 	log.step(stepIntended)
-	metadata := upTo.metadata(p.installation)
-	position := map[string][]*sarama.PartitionOffsetMetadata{p.positionTopic: {
-		{Partition: 0, Offset: upTo.id, LeaderEpoch: -1, Metadata: &metadata},
-	}}
-	if err := p.async.AddOffsetsToTxn(position, p.group); err != nil {
-		return p.abort(fmt.Errorf("add the position to the transaction: %w", err))
-	}
-	if err := p.async.CommitTxn(); err != nil {
-		if ctx.Err() != nil {
-			err = errUnanswered
-		}
-		return fmt.Errorf("commit the transaction: %w", err)
+	if err := p.coordinator.end(ctx, p.me, true); err != nil {
+		return p.giveUp(ctx, err)
 	}
 	log.step(stepCommitted)
 	return nil
 }
 
-// abort ends the transaction for the reason err, which it returns.
-func (p *producer) abort(err error) error {
-	if abortErr := p.async.AbortTxn(); abortErr != nil {
-		return fmt.Errorf("abort a transaction: %w (because of: %w)", abortErr, err)
+func ignoreRefusal(err error) error {
+	if refused := new(refusedError); errors.As(err, &refused) {
+		return nil
 	}
 	return err
 }
 
-// errUnanswered is a transaction whose messages Kafka has not answered to in time. The client cannot abort it: that
-// waits for the answers, which nobody takes any more. Closing the producer does take them, and whoever opens the next
-// one has Kafka abort.
-var errUnanswered = errors.New("no answer in time")
+// try sends m in a transaction that is aborted. When ctx ends it gives Kafka up.
+func (p *producer) try(ctx context.Context, m *outgoing) error {
+	defer p.connections.CutAt(ctx)()
+	err := p.fill(ctx, []*outgoing{m}, nil)
+	var refused *refusedError
+	if err = p.abort(ctx, err); errors.As(err, &refused) {
+		return refused.refusals[0].err
+	}
+	return err
+}
 
-// send hands messages to the client and waits until each is stored or refused.
-func (p *producer) send(ctx context.Context, messages []*outgoing) error {
-	ctx, stop := context.WithCancel(ctx)
-	fed := make(chan struct{})
-	go func() {
-		defer close(fed)
-		for _, m := range messages {
-			select {
-			case p.async.Input() <- produced(m):
-			case <-ctx.Done():
-				return
-			}
+// fill has a transaction carry messages, and the position upTo if there is one. Nothing of it is visible before the
+// commit, so the order in which the two join it is of no account.
+func (p *producer) fill(ctx context.Context, messages []*outgoing, upTo *place) error {
+	if p.open != nil {
+		return p.open
+	}
+	p.reconnect()
+	sorted, err := p.sorter.sort(messages)
+	if err != nil {
+		return err
+	}
+	// Kafka refuses the first request of a transaction until the last one's end is everywhere. This one goes ahead alone,
+	// so that what is repeated until then is one small request.
+	if len(messages) > 0 {
+		refused, err := p.coordinator.join(ctx, p.me, sorted.partitions)
+		if err != nil {
+			return err
 		}
-	}()
-	// The client panics when it is closed while somebody still feeds it.
-	defer func() { stop(); <-fed }()
+		if err := refusalsOf(messages, refused); err != nil {
+			return err
+		}
+	}
+	positioned := make(chan error, 1)
+	go func() { positioned <- p.addPosition(ctx, upTo) }()
+	err = sorted.send()
+	if other := <-positioned; other != nil {
+		return errors.Join(other, ignoreRefusal(err))
+	}
+	return err
+}
+
+// idleLimit is well below the time after which brokers, and what stands before them, close a connection that nobody
+// uses. The client notices when the next request gets no answer, and who has sent messages cannot know that they never
+// arrived: each pause would cost a session.
+const idleLimit = time.Minute
+
+// reconnect closes connections that have not been used for a while; they are opened again when they are needed.
+func (p *producer) reconnect() {
+	if time.Since(p.used) > idleLimit {
+		for _, b := range p.client.Brokers() {
+			_ = b.Close()
+		}
+	}
+	p.used = time.Now()
+}
+
+func (p *producer) addPosition(ctx context.Context, upTo *place) error {
+	if upTo == nil {
+		return nil
+	}
+	if err := p.coordinator.addOffsets(ctx, p.me, p.group); err != nil {
+		return err
+	}
+	metadata := upTo.metadata(p.installation)
+	return p.coordinator.commitOffset(ctx, p.me, p.group, p.positionTopic, &sarama.PartitionOffsetMetadata{
+		Partition: 0, Offset: upTo.id, LeaderEpoch: -1, Metadata: &metadata,
+	})
+}
+
+// abort ends the transaction for the reason err, which it returns; nil if there is none. Where Kafka does not answer
+// that is left to whoever opens the next producer, which aborts.
+func (p *producer) abort(ctx context.Context, err error) error {
+	if p.open != nil || errors.Is(err, errUnanswered) || lostBroker(err) || fenced(err) {
+		return p.giveUp(ctx, err)
+	}
+	switch abortErr := p.coordinator.end(ctx, p.me, false); {
+	case abortErr == nil, errors.Is(abortErr, sarama.ErrInvalidTxnState): // nothing of it has reached Kafka
+		return err
+	case err == nil:
+		return p.giveUp(ctx, abortErr)
+	default:
+		// err is no refusal any more, after which the turn could be tried again.
+		return p.giveUp(ctx, fmt.Errorf("abort a transaction: %w (because of: %s)", abortErr, err.Error()))
+	}
+}
+
+// errUnanswered is a transaction of which Kafka has not answered to all. It must not be aborted: what is still on its
+// way could come behind the end. If that is the commit it may have been committed.
+var errUnanswered = errors.New("not all was answered")
+
+// giveUp lets no other transaction follow this one, which has not ended for all that is known. It returns why.
+func (p *producer) giveUp(ctx context.Context, err error) error {
+	if (ctx.Err() != nil || lostBroker(err)) && !errors.Is(err, errUnanswered) {
+		err = fmt.Errorf("%w: %w", errUnanswered, err)
+	}
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) { // that its connections were cut is all that err tells
+		err = fmt.Errorf("%w (%w)", err, ctx.Err())
+	}
+	p.open = err
+	return err
+}
+
+// refusalsOf are the messages of topics that may not be written, or do not exist.
+func refusalsOf(messages []*outgoing, topics map[string]error) error {
 	var refused []refusal
-	for range messages {
-		select {
-		case <-p.async.Successes():
-		case e := <-p.async.Errors():
-			m, _ := e.Msg.Metadata.(*outgoing)
-			refused = append(refused, refusal{m, e.Err})
-		case <-ctx.Done():
-			return fmt.Errorf("send messages: %w", errUnanswered)
+	for _, m := range messages {
+		if err := topics[m.topic]; err != nil {
+			refused = append(refused, refusal{m, err})
 		}
 	}
 	return verdictOn(refused)
 }
 
-// verdictOn: once a transaction has failed, everything that is under way fails with it, for that reason or for another.
-// What names a message or its topic is a refusal; if nothing does, Kafka is away.
+// verdictOn: what names a message or its topic is a refusal, and those behind it fail because it is missing. Any other
+// failure leaves open whether the message is stored, and which number the next one of its partition has: this producer
+// must not try again, whatever else was refused.
 func verdictOn(refused []refusal) error {
-	var about []refusal
+	var about, behind []refusal
 	for _, r := range refused {
-		if blameOf(r.err) != blameKafka {
+		switch {
+		case blameOf(r.err) != blameKafka:
 			about = append(about, r)
+		case errors.Is(r.err, sarama.ErrOutOfOrderSequenceNumber):
+			behind = append(behind, r)
+		default:
+			return fmt.Errorf("send messages, of which %d failed: %w", len(refused), r.err)
 		}
 	}
 	switch {
 	case len(about) > 0:
 		return &refusedError{about}
-	case len(refused) > 0:
-		return fmt.Errorf("send %d messages: %w", len(refused), refused[0].err)
+	case len(behind) > 0:
+		return fmt.Errorf("send messages, of which %d failed: %w", len(behind), behind[0].err)
 	}
 	return nil
-}
-
-// produced is m as the client takes it.
-func produced(m *outgoing) *sarama.ProducerMessage {
-	out := &sarama.ProducerMessage{Topic: m.topic, Metadata: m}
-	if m.key != nil {
-		out.Key = sarama.ByteEncoder(m.key)
-	}
-	if m.payload != nil {
-		out.Value = sarama.ByteEncoder(m.payload)
-	}
-	if len(m.headers) > 0 {
-		out.Headers = make([]sarama.RecordHeader, len(m.headers)/2)
-		for i := range out.Headers {
-			out.Headers[i] = sarama.RecordHeader{Key: m.headers[2*i], Value: m.headers[2*i+1]}
-		}
-	}
-	return out
 }
 
 // blame is what an error of Kafka's is about.

@@ -90,7 +90,10 @@ func (s *session) refuse(ctx context.Context, e *refusedError, attempt int) erro
 		return errPace
 	}
 	if len(topics) > 1 || inTurn {
-		topics = s.probe(topics)
+		var err error
+		if topics, err = s.probe(topics); err != nil {
+			return err
+		}
 	}
 	for _, r := range topics {
 		if r.message.id <= s.at.id {
@@ -108,8 +111,7 @@ func (s *session) refuse(ctx context.Context, e *refusedError, attempt int) erro
 	return nil
 }
 
-// convict sets the one of suspects aside that Kafka refuses when it goes alone. The client gives the others the same
-// error, because they were to go in the same transaction.
+// convict sets the one of suspects aside that Kafka refuses when it goes alone.
 func (s *session) convict(ctx context.Context, suspects []*outgoing) error {
 	for _, m := range suspects {
 		switch err := s.try(m); {
@@ -171,17 +173,23 @@ func (s *session) othersWait(ctx context.Context) (yes bool, err error) {
 }
 
 // probe tries the topics one by one, each in a transaction that is aborted, and returns those that are refused: when
-// one is, all that was sent with it fails. Kafka has not attempted the others then, and the client gives all of them
-// what it reads first, that or the refusal.
-func (s *session) probe(topics map[string]refusal) map[string]refusal {
-	refused := make(map[string]refusal)
+// one is, Kafka has not attempted the others.
+func (s *session) probe(topics map[string]refusal) (refused map[string]refusal, err error) {
+	refused = make(map[string]refusal)
 	for topic, r := range topics {
-		if err := s.try(r.message); err != nil && blameOf(err) == blameTopic {
-			refused[topic] = refusal{r.message, err}
+		if err := s.try(r.message); err != nil {
+			switch blameOf(err) {
+			case blameKafka:
+				return nil, tryError(topic, err)
+			case blameTopic:
+				refused[topic] = refusal{r.message, err}
+			}
 		}
 	}
-	return refused
+	return refused, nil
 }
+
+func tryError(topic string, err error) error { return fmt.Errorf("try topic %s: %w", topic, err) }
 
 // try sends m in a transaction that is aborted.
 func (s *session) try(m *outgoing) error {
@@ -192,21 +200,7 @@ func (s *session) try(m *outgoing) error {
 		return err
 	}
 	defer s.noteSlow(time.Now())
-	if err := s.producer.async.BeginTxn(); err != nil {
-		return err
-	}
-	err := s.producer.send(ctx, []*outgoing{m})
-	if errors.Is(err, errUnanswered) {
-		return err
-	}
-	if abortErr := s.producer.async.AbortTxn(); abortErr != nil {
-		return abortErr
-	}
-	var refused *refusedError
-	if errors.As(err, &refused) {
-		return refused.refusals[0].err
-	}
-	return err
+	return s.producer.try(ctx, m)
 }
 
 // recallTopics takes up which topics were refused when the last session ended, whoever held it.
@@ -240,7 +234,7 @@ func (s *session) probeTopics(ctx context.Context) error {
 		if err := s.try(t.sample); err != nil {
 			switch blameOf(err) {
 			case blameKafka:
-				return fmt.Errorf("try topic %s: %w", topic, err)
+				return tryError(topic, err)
 			case blameTopic:
 				t.err = err
 				continue

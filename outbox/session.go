@@ -247,8 +247,7 @@ func (s *session) closeProducer() {
 
 // The pauses of a reader that has nothing to read: short while messages come or are held up, longer when none have come
 // for a while. While a turn is under way what comes has to wait for it anyway; it looks all the same, because the
-// horizon takes two looks to pass a message: the first one notes its id, a later one that nobody can draw an earlier
-// one any more.
+// horizon takes two looks to pass a message: one that notes its id, and one that finds all earlier ones settled.
 const (
 	busyPause = 3 * time.Millisecond
 	turnPause = 5 * time.Millisecond

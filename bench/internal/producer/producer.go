@@ -1,6 +1,6 @@
-// Package producer is the limit for anyone who publishes an outbox from Go: a transactional sarama producer, set up as
-// the relay's, that sends the same messages in transactions of the same size, with a position in each; but from memory.
-// It reads nothing while it is measured, remembers nothing and fences nobody off, so it is no relay.
+// Package producer is the limit for anyone who publishes an outbox from Go: sarama's own transactional producer, which
+// sends the same messages as the relay in transactions of the same size, with a position in each; but from memory. It
+// reads nothing while it is measured, remembers nothing and fences nobody off, so it is no relay.
 package producer
 
 import (
