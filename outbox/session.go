@@ -212,7 +212,7 @@ func (s *session) kafkaPosition(
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	committed, err := reader.Committed(ctx, s.cfg.id())
+	committed, err := reader.Committed(ctx, s.cfg.id(), s.position)
 	if err != nil {
 		return nil, err
 	}

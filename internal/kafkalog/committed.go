@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -16,10 +17,15 @@ type Committed struct {
 }
 
 // Committed returns every position that group has committed. Offsets that an open transaction is about to commit are
-// waited for: without that the previous ones come back, even just after a transaction ended.
-func (r *Reader) Committed(ctx context.Context, group string) (map[TopicPartition]Committed, error) {
+// waited for: without that the previous ones come back, even just after a transaction ended. Where there is no previous
+// one Kafka says nothing of it, unless it is asked about that very partition: first are those to ask about.
+func (r *Reader) Committed(
+	ctx context.Context, group string, first ...TopicPartition,
+) (map[TopicPartition]Committed, error) {
 	for {
-		committed, err := within(ctx, func() (map[TopicPartition]Committed, error) { return r.committed(group) })
+		committed, err := within(ctx, func() (map[TopicPartition]Committed, error) {
+			return r.committedAlso(group, first)
+		})
 		switch {
 		case err == nil:
 			return committed, nil
@@ -32,11 +38,32 @@ func (r *Reader) Committed(ctx context.Context, group string) (map[TopicPartitio
 	}
 }
 
-func (r *Reader) committed(group string) (map[TopicPartition]Committed, error) {
+// committedAlso is committed of all, and of those in first by themselves that are not there.
+func (r *Reader) committedAlso(group string, first []TopicPartition) (map[TopicPartition]Committed, error) {
+	all, err := r.committed(group, nil)
+	if err != nil {
+		return nil, err
+	}
+	missing := make(map[string][]int32)
+	for _, tp := range first {
+		if _, ok := all[tp]; !ok {
+			missing[tp.Topic] = append(missing[tp.Topic], tp.Partition)
+		}
+	}
+	if len(missing) == 0 {
+		return all, nil
+	}
+	also, err := r.committed(group, missing)
+	maps.Copy(all, also)
+	return all, err
+}
+
+// committed returns the positions of partitions; nil = of all.
+func (r *Reader) committed(group string, partitions map[string][]int32) (map[TopicPartition]Committed, error) {
 	var response *sarama.OffsetFetchResponse
 	for try := 0; ; try++ {
 		var err error
-		response, err = r.offsetFetch(group)
+		response, err = r.offsetFetch(group, partitions)
 		if err == nil {
 			break
 		}
@@ -61,12 +88,12 @@ func (r *Reader) committed(group string) (map[TopicPartition]Committed, error) {
 	return committed, nil
 }
 
-func (r *Reader) offsetFetch(group string) (*sarama.OffsetFetchResponse, error) {
+func (r *Reader) offsetFetch(group string, partitions map[string][]int32) (*sarama.OffsetFetchResponse, error) {
 	coordinator, err := r.client.Coordinator(group)
 	if err != nil {
 		return nil, err
 	}
-	request := sarama.NewOffsetFetchRequest(r.client.Config().Version, group, nil)
+	request := sarama.NewOffsetFetchRequest(r.client.Config().Version, group, partitions)
 	request.RequireStable = true
 	var response *sarama.OffsetFetchResponse
 	err = r.ask(coordinator, func() (err error) {
