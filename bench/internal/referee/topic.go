@@ -19,9 +19,9 @@ import (
 // brokerPatience is how long a broker may take to answer.
 const brokerPatience = 15 * time.Second
 
-// CheckTopic reads what a reader of committed records finds in topic, and compares it with the ledger: a message for
-// each movement that is one, once, in the order of its versions, and saying what the ledger does. What it returns is
-// empty if all is right. It waits for nothing but the ends of transactions of which Kafka has said that they are
+// CheckTopic reads what a reader of committed records finds in topic, and compares it with the database: a message for
+// each movement that is one, once, in the order of its versions, and saying what the ledger does; and each message that
+// was written beside the ledger, once, as it was written. What it returns is empty if all is right. It waits for nothing but the ends of transactions of which Kafka has said that they are
 // committed: everything must be published before.
 func CheckTopic(ctx context.Context, brokers []string, topic, databaseURL string) (faults []string, err error) {
 	p, err := readLedger(ctx, databaseURL)
@@ -86,6 +86,7 @@ func stableEnds(
 type publications struct {
 	mu       sync.Mutex
 	expected map[int64]*publication
+	beside   map[int64]*note
 	latest   map[string]int64 // the last version that was read, by SKU and location
 	wrong    []string
 	mistakes int
@@ -103,8 +104,16 @@ type publication struct {
 	read bool
 }
 
-const messages = `
+// note is a message beside the ledger.
+type note struct {
+	key, value string
+	read       bool
+}
+
+const movements = `
 select message_id, sku, location, version, version - 1, delta, on_hand from movements where message_id is not null`
+
+const notes = `select id, coalesce(key, ''), coalesce(payload, '') from outbox_messages`
 
 func readLedger(ctx context.Context, databaseURL string) (*publications, error) {
 	conn, err := pgx.Connect(ctx, databaseURL)
@@ -112,11 +121,13 @@ func readLedger(ctx context.Context, databaseURL string) (*publications, error) 
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	rows, err := conn.Query(ctx, messages)
+	rows, err := conn.Query(ctx, movements)
 	if err != nil {
 		return nil, fmt.Errorf("read movements: %w", err)
 	}
-	p := &publications{expected: make(map[int64]*publication), latest: make(map[string]int64)}
+	p := &publications{
+		expected: make(map[int64]*publication), beside: make(map[int64]*note), latest: make(map[string]int64),
+	}
 	var id int64
 	var m publication
 	columns := []any{&id, &m.SKU, &m.Location, &m.Version, &m.Follows, &m.Delta, &m.OnHand}
@@ -127,6 +138,17 @@ func readLedger(ctx context.Context, databaseURL string) (*publications, error) 
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read movements: %w", err)
+	}
+	if rows, err = conn.Query(ctx, notes); err != nil {
+		return nil, fmt.Errorf("read messages beside the ledger: %w", err)
+	}
+	var key, value []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &key, &value}, func() error {
+		p.beside[id] = &note{key: string(key), value: string(value)}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read messages beside the ledger: %w", err)
 	}
 	return p, nil
 }
@@ -144,14 +166,30 @@ func (p *publications) read(r *sarama.ConsumerMessage) error {
 		p.fault("a record that is no message: %v", err)
 		return nil
 	}
-	want := p.expected[id]
+	if want := p.expected[id]; want != nil {
+		p.movement(id, r, got, want)
+	} else if want := p.beside[id]; want != nil {
+		p.note(id, r, want)
+	} else {
+		p.fault("message %d is about no movement, and none beside the ledger", id)
+	}
+	return nil
+}
+
+func (p *publications) note(id int64, r *sarama.ConsumerMessage, want *note) {
 	switch {
-	case want == nil:
-		p.fault("message %d is about no movement", id)
-		return nil
 	case want.read:
 		p.fault("message %d is there twice", id)
-		return nil
+	case string(r.Key) != want.key || string(r.Value) != want.value:
+		p.fault("message %d with key %s says %s, and was written as %s with key %s", id, r.Key, r.Value, want.value, want.key)
+	}
+	want.read = true
+}
+
+func (p *publications) movement(id int64, r *sarama.ConsumerMessage, got publication, want *publication) {
+	if want.read {
+		p.fault("message %d is there twice", id)
+		return
 	}
 	want.read = true
 	got.read = true
@@ -163,7 +201,6 @@ func (p *publications) read(r *sarama.ConsumerMessage) error {
 		p.fault("version %d of %s came after %d", want.Version, want.SKU, last)
 	}
 	p.latest[of] = max(p.latest[of], want.Version)
-	return nil
 }
 
 func publicationID(r *sarama.ConsumerMessage) (int64, error) {
@@ -193,8 +230,13 @@ func (p *publications) faults() []string {
 			missing++
 		}
 	}
-	if missing > 0 {
-		p.wrong = append(p.wrong, fmt.Sprintf("%d of %d messages are not in the outgoing topic", missing, len(p.expected)))
+	for _, m := range p.beside {
+		if !m.read {
+			missing++
+		}
+	}
+	if all := len(p.expected) + len(p.beside); missing > 0 {
+		p.wrong = append(p.wrong, fmt.Sprintf("%d of %d messages are not in the outgoing topic", missing, all))
 	}
 	return p.wrong
 }
