@@ -3,7 +3,6 @@ package outbox
 import (
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,21 +14,6 @@ import (
 
 	"onhand/internal/testenv"
 )
-
-// publish sends the messages with these numbers, to many partitions.
-func publish(t *testing.T, p *producer, from, to int) error {
-	t.Helper()
-	ms, _ := numbersOf(from, to)
-	return p.transact(t.Context(), ms, place{id: int64(to)}, closedIntent(), nil)
-}
-
-func (b *threeBrokers) wantCommitted(t *testing.T, n int) {
-	t.Helper()
-	_, want := numbersOf(0, n)
-	if got := b.committed(t); !slices.Equal(got, want) {
-		t.Errorf("readers see %v, want %v", got, want)
-	}
-}
 
 // It is still ending the transaction before, or a coordinator moves.
 func TestWhatKafkaAsksToBeRepeatedIs(t *testing.T) {

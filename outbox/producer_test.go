@@ -142,6 +142,21 @@ func numbersOf(from, to int) (ms []*outgoing, values []string) {
 	return ms, values
 }
 
+// publish sends the messages with these numbers, to many partitions.
+func publish(t *testing.T, p *producer, from, to int) error {
+	t.Helper()
+	ms, _ := numbersOf(from, to)
+	return p.transact(t.Context(), ms, place{id: int64(to)}, closedIntent(), nil)
+}
+
+func (b *threeBrokers) wantCommitted(t *testing.T, n int) {
+	t.Helper()
+	_, want := numbersOf(0, n)
+	if got := b.committed(t); !slices.Equal(got, want) {
+		t.Errorf("readers see %v, want %v", got, want)
+	}
+}
+
 func TestATransactionReachesAllBrokersAfterTheirConnectionsWereClosedForIdleness(t *testing.T) {
 	t.Parallel()
 	brokers := newThreeBrokers(t)
@@ -151,15 +166,11 @@ func TestATransactionReachesAllBrokersAfterTheirConnectionsWereClosedForIdleness
 			brokers.cut()
 			p.used = time.Now().Add(-2 * idleLimit)
 		}
-		ms, _ := numbersOf(50*n, 50*(n+1))
-		if err := p.transact(t.Context(), ms, place{id: int64(n)}, closedIntent(), nil); err != nil {
+		if err := publish(t, p, 50*n, 50*(n+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, want := numbersOf(0, 150)
-	if got := brokers.committed(t); !slices.Equal(got, want) {
-		t.Errorf("readers see %v, want %v", got, want)
-	}
+	brokers.wantCommitted(t, 150)
 }
 
 func TestAnEndWithoutAnAnswerIsNotRepeatedAndNothingFollowsIt(t *testing.T) {
@@ -172,9 +183,8 @@ func TestAnEndWithoutAnAnswerIsNotRepeatedAndNothingFollowsIt(t *testing.T) {
 		ends.Add(1)
 		return nil, errors.New("the connection is closed"), true
 	})
-	ms, _ := numbersOf(0, 50)
 	for range 2 {
-		if err := p.transact(t.Context(), ms, place{id: 1}, closedIntent(), nil); !lostBroker(err) {
+		if err := publish(t, p, 0, 50); !lostBroker(err) {
 			t.Errorf("the transaction ended with %v, want a lost connection", err)
 		}
 	}
