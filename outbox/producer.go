@@ -66,6 +66,19 @@ func (p *producer) close() {
 	_ = p.client.Close()
 }
 
+// lookUp finds out whether there is a topic. When ctx ends it gives Kafka up.
+func (p *producer) lookUp(ctx context.Context, topic string) error {
+	defer p.connections.CutAt(ctx)()
+	_, err := p.client.Partitions(topic)
+	return err
+}
+
+// lookAgain is lookUp of a topic that may have changed.
+func (p *producer) lookAgain(ctx context.Context, topic string) error {
+	defer p.connections.CutAt(ctx)()
+	return p.client.RefreshMetadata(topic)
+}
+
 // refusal is what Kafka has against one message.
 type refusal struct {
 	message *outgoing

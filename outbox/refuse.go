@@ -47,12 +47,12 @@ func (r *Relay) lessCare() {
 var errPace = errors.New("messages are to be sent at another pace")
 
 // topicsExist finds out, before anything is sent, whether the topics of messages do.
-func (s *session) topicsExist(messages []*outgoing) error {
+func (s *session) topicsExist(ctx context.Context, messages []*outgoing) error {
 	for _, m := range messages {
 		if s.known[m.topic] {
 			continue
 		}
-		_, err := s.producer.client.Partitions(m.topic)
+		err := s.producer.lookUp(ctx, m.topic)
 		switch {
 		case err == nil:
 			s.known[m.topic] = true
@@ -195,8 +195,7 @@ func tryError(topic string, err error) error { return fmt.Errorf("try topic %s: 
 func (s *session) try(m *outgoing) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.TransactionTimeout)
 	defer cancel()
-	defer s.producer.connections.CutAt(ctx)()
-	if err := s.producer.client.RefreshMetadata(m.topic); err != nil {
+	if err := s.producer.lookAgain(ctx, m.topic); err != nil {
 		return err
 	}
 	defer s.noteSlow(time.Now())

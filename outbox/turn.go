@@ -135,10 +135,9 @@ func (s *session) turn(ctx context.Context, p *page) error {
 func (s *session) transact(ctx context.Context, messages []*outgoing, next place, intended *bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.TransactionTimeout)
 	defer cancel()
-	defer s.producer.connections.CutAt(ctx)()
 	s.asking.Store(time.Now().UnixNano())
 	defer s.asking.Store(0)
-	if err := s.topicsExist(messages); err != nil {
+	if err := s.topicsExist(ctx, messages); err != nil {
 		return err
 	}
 	intent := make(chan error, 1)
