@@ -160,7 +160,7 @@ type told struct {
 
 func (o *told) Write(b []byte) (int, error) {
 	n, err := o.commits.Write(b)
-	if o.Total() >= o.records {
+	if total, _ := o.Total(context.Background()); total >= o.records {
 		o.end()
 	}
 	return n, err
@@ -183,8 +183,12 @@ func TestTheTextbookTellsWhenEachRecordWasCommitted(t *testing.T) {
 	if err := peer.Run(ctx, contestantNamed("textbook").run, job, out); err != nil {
 		t.Fatal(err)
 	}
+	all, err := out.Seen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := 0
-	for partition, of := range out.Seen() {
+	for partition, of := range all {
 		for i, s := range of {
 			if s.Next != int64(i)+1 || s.At.Before(begin) || s.At.After(time.Now()) {
 				t.Errorf("partition %d: %+v", partition, s)

@@ -79,7 +79,7 @@ func (t *tournament) openLoop(ctx context.Context, j job) (load *backlog.Backlog
 	if err := w.wait(ctx, int64(j.records)); err != nil {
 		return nil, result, err
 	}
-	if result.Latency, err = w.latency(sent, start.Add(warmUp), rate); err != nil {
+	if result.Latency, err = w.latency(ctx, sent, start.Add(warmUp), rate); err != nil {
 		return nil, result, err
 	}
 	load, err = backlog.Read(ctx, t.stand.Brokers, j.topic, j.shape)
@@ -90,34 +90,34 @@ func (t *tournament) openLoop(ctx context.Context, j job) (load *backlog.Backlog
 type watcher struct {
 	runner *runner
 	seen   interface {
-		Total() int64
-		Seen() map[int32][]openloop.Seen
+		Total(ctx context.Context) (int64, error)
+		Seen(ctx context.Context) (map[int32][]openloop.Seen, error)
 	}
-	positions *openloop.Positions // nil: a peer that tells itself
-	looking   errgroup.Group
-	endLooks  context.CancelFunc
+	journal  *openloop.Journal // nil: a peer that tells itself
+	watching errgroup.Group
+	endWatch context.CancelFunc
 }
 
-// watch starts the contestant. onhand's positions tell of commits; a peer that has none there tells itself.
+// watch starts the contestant. onhand's commits are in the database's log; a peer that leaves no positions with its rows
+// tells itself.
 func (t *tournament) watch(ctx context.Context, j job) (*watcher, error) {
-	looking, end := context.WithCancel(ctx)
-	w := &watcher{endLooks: end}
+	watching, end := context.WithCancel(ctx)
+	w := &watcher{endWatch: end}
 	out := &commits{}
 	if j.contestant.run == nil {
-		positions, err := openloop.NewPositions(ctx, j.databaseURL, j.topic)
+		journal, err := openloop.NewJournal(ctx, j.databaseURL, j.topic)
 		if err != nil {
 			end()
 			return nil, err
 		}
-		w.seen, w.positions = positions, positions
-		w.looking.Go(func() error { return positions.Watch(looking) })
+		w.seen, w.journal = journal, journal
+		w.watching.Go(func() error { return journal.Watch(watching) })
 	} else {
 		w.seen = &out.Commits
 	}
 	var err error
 	if w.runner, err = t.start(j, j.databaseURL, out); err != nil {
-		end()
-		return nil, errors.Join(err, w.looking.Wait())
+		return nil, errors.Join(err, w.endJournal())
 	}
 	return w, nil
 }
@@ -126,50 +126,64 @@ func (t *tournament) watch(ctx context.Context, j job) (*watcher, error) {
 func (w *watcher) wait(ctx context.Context, records int64) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for w.seen.Total() < records {
+	for {
+		total, err := w.seen.Total(ctx)
+		if err != nil || total >= records {
+			return err
+		}
 		select {
 		case <-tick.C:
 		case <-w.runner.ended:
 			return errors.New("it ended early")
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d records committed: %w", w.seen.Total(), records, ctx.Err())
+			return fmt.Errorf("%d of %d records committed: %w", total, records, ctx.Err())
 		}
 	}
-	return nil
 }
 
 // latency is that of the records due from then on.
-func (w *watcher) latency(sent []openloop.Sent, from time.Time, rate float64) (*openloop.Latency, error) {
+func (w *watcher) latency(
+	ctx context.Context, sent []openloop.Sent, from time.Time, rate float64,
+) (*openloop.Latency, error) {
+	w.endWatch()
+	if err := w.watching.Wait(); err != nil {
+		return nil, err
+	}
+	seen, err := w.seen.Seen(ctx)
+	if err != nil {
+		return nil, err
+	}
 	counting := sent[:0]
 	for _, s := range sent {
 		if !s.Due.Before(from) {
 			counting = append(counting, s)
 		}
 	}
-	all, err := openloop.Latencies(counting, w.seen.Seen())
+	all, err := openloop.Latencies(counting, seen)
 	if err != nil {
 		return nil, err
 	}
 	l := openloop.Summarize(all, rate)
-	if w.positions != nil {
-		w.endLooks()
-		if err := w.looking.Wait(); err != nil {
-			return nil, err
-		}
-		l.Gap = w.positions.Gap()
-	}
 	return &l, nil
 }
 
 // stop ends the contestant, in order unless something has failed.
 func (w *watcher) stop(ctx context.Context, failed bool) error {
-	w.endLooks()
-	return errors.Join(w.looking.Wait(), w.runner.end(ctx, failed))
+	return errors.Join(w.endJournal(), w.runner.end(ctx, failed))
+}
+
+func (w *watcher) endJournal() error {
+	w.endWatch()
+	err := w.watching.Wait()
+	if w.journal != nil {
+		err = errors.Join(err, w.journal.Close())
+	}
+	return err
 }
 
 // commits is a peer's output that tells of each commit.
 type commits struct{ openloop.Commits }
 
-func (c *commits) latest(context.Context, *pgx.Conn) (int64, error) { return c.Total(), nil }
+func (c *commits) latest(ctx context.Context, _ *pgx.Conn) (int64, error) { return c.Total(ctx) }

@@ -26,7 +26,6 @@ type Latency struct {
 	P50    float64 `json:"p50_ms"`
 	P99    float64 `json:"p99_ms"`
 	Max    float64 `json:"max_ms"`
-	Gap    float64 `json:"gap_ms"` // by which each of them may be too long, nearly always; 0 = they are exact
 }
 
 // ErrUncommitted says that a record was never seen committed.

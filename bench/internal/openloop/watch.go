@@ -5,85 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
-
-// lookEvery is how often positions are read. A commit is noticed by the first query after it: what is reported is never
-// shorter than what was, and longer by the time between two looks at most, which Gap tells.
-const lookEvery = time.Millisecond
-
-// Positions watches a topic's rows in offsets, from a connection of its own.
-type Positions struct {
-	conn  *pgx.Conn
-	topic string
-	gaps  []time.Duration // between two looks
-	log
-}
-
-// NewPositions connects. Watch ends the connection.
-func NewPositions(ctx context.Context, databaseURL, topic string) (*Positions, error) {
-	conn, err := pgx.Connect(ctx, databaseURL)
-	if err != nil {
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
-	}
-	return &Positions{conn: conn, topic: topic}, nil
-}
-
-const readPositions = `select partition, next from offsets where topic = $1`
-
-// Watch looks until ctx ends.
-func (p *Positions) Watch(ctx context.Context) error {
-	defer func() { _ = p.conn.Close(context.WithoutCancel(ctx)) }()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if err := p.look(ctx); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("read positions: %w", err)
-		}
-		now := time.Now()
-		p.gaps = append(p.gaps, now.Sub(last))
-		last = now
-	}
-}
-
-// Gap is the time between two looks that 99 % of them kept to, in milliseconds, once Watch has ended.
-func (p *Positions) Gap() float64 {
-	if len(p.gaps) == 0 {
-		return 0
-	}
-	slices.Sort(p.gaps)
-	return milliseconds(percentile(p.gaps, 99))
-}
-
-func (p *Positions) look(ctx context.Context) error {
-	rows, err := p.conn.Query(ctx, readPositions, p.topic)
-	if err != nil {
-		return err
-	}
-	type position struct {
-		Partition int32
-		Next      int64
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[position])
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	for _, f := range found {
-		p.add(f.Partition, Seen{now, f.Next})
-	}
-	return nil
-}
 
 // Commits is what a contestant writes that tells of each commit itself: lines of partition, offset and the time in
 // nanoseconds since 1970.
@@ -141,15 +65,15 @@ func (l *log) add(partition int32, s Seen) {
 }
 
 // Total is how many records are committed, in partitions whose logs begin at 0.
-func (l *log) Total() int64 {
+func (l *log) Total(context.Context) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.total
+	return l.total, nil
 }
 
 // Seen returns everything, once nothing is added any more.
-func (l *log) Seen() map[int32][]Seen {
+func (l *log) Seen(context.Context) (map[int32][]Seen, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.seen
+	return l.seen, nil
 }

@@ -57,7 +57,6 @@ var figures = []figure{
 	{p50, "p50 ms", 1, 1, latency(func(r Result) float64 { return r.Latency.P50 })},
 	{p99, "p99 ms", 1, 1, latency(func(r Result) float64 { return r.Latency.P99 })},
 	{"max_ms", "max ms", 1, 1, latency(func(r Result) float64 { return r.Latency.Max })},
-	{"gap_ms", "gap ms", 1, 1, latency(func(r Result) float64 { return r.Latency.Gap })},
 	{"whole_p50_ms", "due p50 ms", 1, 1, whole(func(l *openloop.Latency) float64 { return l.P50 })},
 	{"whole_p99_ms", "due p99 ms", 1, 1, whole(func(l *openloop.Latency) float64 { return l.P99 })},
 	{"behind_messages", "behind", 0, 1, func(r Result) (float64, bool) {
