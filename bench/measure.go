@@ -7,25 +7,28 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"onhand/bench/internal/report"
 	"onhand/bench/internal/servers"
+	"onhand/bench/internal/warmup"
 )
 
 // measureCmd is the benchmark. The sizes of 0 depend on whether all of it is asked for.
 type measureCmd struct {
-	Full        bool     `help:"All workloads, with more events: more than an hour."`
-	Workload    []string `placeholder:"NAME,..." help:"Which workloads, instead; list shows them."`
-	Contestants []string `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken, producer, forwarder, debezium (all)."`
-	Rounds      int      `default:"3" placeholder:"N" help:"How often each line of a workload runs (${default})."`
-	Events      int      `placeholder:"N" help:"Events for onhand and the floor (250000; 500000 with --full)."`
-	ShortEvents int      `placeholder:"N" help:"Events for contestants that commit each one by itself (15000; 30000 with --full)."`
-	Seconds     int      `placeholder:"N" help:"How long an open loop counts (15; 60 with --full)."`
-	FloorBatch  int      `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
-	JSON        string   `name:"json" placeholder:"FILE" help:"Where to write all readings."`
-	Keep        bool     `help:"Keep what the file of --json has of workloads that are not measured now; the tables, too."`
-	SVG         string   `name:"svg" placeholder:"FILE" help:"Where to draw the headline and the targets."`
-	Text        string   `placeholder:"FILE" help:"Where to write the tables, beside stdout."`
+	Full        bool          `help:"All workloads, with more events: more than an hour."`
+	Workload    []string      `placeholder:"NAME,..." help:"Which workloads, instead; list shows them."`
+	Contestants []string      `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken, producer, forwarder, debezium (all)."`
+	Rounds      int           `default:"3" placeholder:"N" help:"How often each line of a workload runs (${default})."`
+	Events      int           `placeholder:"N" help:"Events for onhand and the floor (250000; 500000 with --full)."`
+	ShortEvents int           `placeholder:"N" help:"Events for contestants that commit each one by itself (15000; 30000 with --full)."`
+	Seconds     int           `placeholder:"N" help:"How long an open loop counts (15; 60 with --full)."`
+	FloorBatch  int           `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
+	WarmUp      time.Duration `default:"2m" help:"How long Kafka is used at most before anything is measured; less when its compiler rests sooner (${default})."`
+	JSON        string        `name:"json" placeholder:"FILE" help:"Where to write all readings."`
+	Keep        bool          `help:"Keep what the file of --json has of workloads that are not measured now; the tables, too."`
+	SVG         string        `name:"svg" placeholder:"FILE" help:"Where to draw the headline and the targets."`
+	Text        string        `placeholder:"FILE" help:"Where to write the tables, beside stdout."`
 }
 
 // Help is shown below the flags' summary.
@@ -40,7 +43,7 @@ Examples:
   go -C bench run . --workload headline,zipf --rounds 5 --json /tmp/bench.json
   go -C bench run . --full --svg /tmp/bench.svg
   go -C bench run . --full --workload drain --json /tmp/bench.json --keep         (all others as they are there)
-  go -C bench run . --rounds 1 --events 20000 --short-events 1000 --seconds 3     (only to see it work)`
+  go -C bench run . --rounds 1 --events 20000 --short-events 1000 --seconds 3 --warm-up 0     (only to see it work)`
 }
 
 // sizes are as told, or follow from --full.
@@ -115,6 +118,9 @@ func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stand.Stop()) }()
+	if err := m.warmUp(ctx, s, stand); err != nil {
+		return err
+	}
 	conditions, err := m.conditions(ctx, stand)
 	if err != nil {
 		return err
@@ -134,6 +140,23 @@ func (m *measureCmd) Run(ctx context.Context, s *streams) (err error) {
 		played = append(played, result)
 	}
 	return m.publish(s, report.New(conditions, played).Keeping(older, names))
+}
+
+func (m *measureCmd) warmUp(ctx context.Context, s *streams, stand *servers.Servers) error {
+	if m.WarmUp <= 0 {
+		return nil
+	}
+	s.say("warming Kafka up, for %s at most", m.WarmUp)
+	pid, err := stand.Broker()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := warmup.Broker(ctx, stand.Brokers, pid, m.WarmUp); err != nil {
+		return err
+	}
+	s.say("warm after %s", time.Since(start).Round(time.Second))
+	return nil
 }
 
 // earlier is what the file of --json has, if that is to be kept.

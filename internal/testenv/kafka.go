@@ -62,9 +62,19 @@ func (k *KafkaServer) stop(how ...string) {
 	}
 }
 
+// PID is the broker's process id.
+func (k *KafkaServer) PID() int {
+	k.t.Helper()
+	pid, err := k.server.pid()
+	if err != nil {
+		k.t.Fatalf("find Kafka's process: %v", err)
+	}
+	return pid
+}
+
 func (k *KafkaServer) signal(signal syscall.Signal) {
 	k.t.Helper()
-	if err := k.server.signal(signal); err != nil {
+	if err := syscall.Kill(k.PID(), signal); err != nil {
 		k.t.Fatalf("signal Kafka: %v", err)
 	}
 }

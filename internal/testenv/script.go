@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -52,17 +51,13 @@ func (s server) stop(how ...string) error {
 	return err
 }
 
-// signal sends signal to a server whose process id the script keeps in DIR/pid.
-func (s server) signal(signal syscall.Signal) error {
+// pid is the server's process id, which the script keeps in DIR/pid.
+func (s server) pid() (int, error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, "pid"))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return err
-	}
-	return syscall.Kill(pid, signal)
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 // remove stops the server at once, for nobody needs its data any more.

@@ -22,6 +22,11 @@ const scriptTimeout = 10 * time.Minute
 // the rest is Postgres's default.
 var durable = []string{"fsync=on", "full_page_writes=on", "synchronous_commit=on"}
 
+// javaOptions are what Kafka's own start script gives a broker. Without the second compiler, as tests start it, a broker
+// takes so much of two cores that it is what is measured.
+const javaOptions = "KAFKA_JAVA_OPTIONS=-Xms1g -Xmx1g -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 " +
+	"-XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent"
+
 // Servers are the two, running. Stop ends them and removes their data.
 type Servers struct {
 	Root    string   // the project's folder
@@ -73,6 +78,15 @@ func (s *Servers) Postmaster() (int, error) {
 	return strconv.Atoi(first)
 }
 
+// Broker returns the process id of Kafka.
+func (s *Servers) Broker() (int, error) {
+	text, err := os.ReadFile(filepath.Join(s.kafka, "pid"))
+	if err != nil {
+		return 0, fmt.Errorf("find Kafka's process: %w", err)
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
 // Stop ends both at once, for nobody needs their data any more. It also works after a start that failed half way.
 func (s *Servers) Stop() error {
 	ctx := context.Background() // whatever was cancelled, nothing is left behind
@@ -98,6 +112,7 @@ func Script(ctx context.Context, root, name string, args ...string) (string, err
 	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", name), args...)
+	cmd.Env = append(os.Environ(), javaOptions)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.Output()
