@@ -147,6 +147,11 @@ func (w *watcher) wait(ctx context.Context, records int64) error {
 func (w *watcher) latency(
 	ctx context.Context, sent []openloop.Sent, from time.Time, rate float64,
 ) (*openloop.Latency, error) {
+	if w.journal != nil {
+		if err := w.journal.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+	}
 	w.endWatch()
 	if err := w.watching.Wait(); err != nil {
 		return nil, err

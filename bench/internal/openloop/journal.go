@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,8 +14,9 @@ import (
 )
 
 // Journal notes when transactions commit, as a replica learns of it: the write-ahead log is sent to it as soon as it is
-// on disk, which is when the transaction's own client is answered. Nobody else is asked for anything meanwhile: one who
-// looked at the positions every millisecond would take a tenth of two cores.
+// on disk, and then the transaction's own client is answered. Which of the two is woken first is not said: a commit may
+// be noted a moment before its client knows. Nobody is asked for anything meanwhile: one who looked at the positions
+// every millisecond would take a tenth of two cores.
 type Journal struct {
 	replica  *pgconn.PgConn
 	database *pgx.Conn
@@ -22,6 +24,7 @@ type Journal struct {
 	scanner  *walScanner
 	since    time.Time // when the server was last told that we are there
 
+	received  atomic.Uint64        // how far the log has come here
 	committed map[uint32]time.Time // by transaction; of Watch until it has returned
 }
 
@@ -58,6 +61,7 @@ func (j *Journal) replicate(ctx context.Context, databaseURL string) error {
 		return fmt.Errorf("position %q: %w", position, err)
 	}
 	j.scanner, j.since = newWALScanner(high<<32|low), time.Now()
+	j.received.Store(j.scanner.at)
 	j.replica.Frontend().SendQuery(&pgproto3.Query{String: "START_REPLICATION PHYSICAL " + position})
 	if err := j.replica.Frontend().Flush(); err != nil {
 		return err
@@ -82,7 +86,8 @@ const (
 	askedAt    = 1 + 8 + 8 // in keepAlive: whether an answer is wanted
 	statusSize = 1 + 8 + 8 + 8 + 8 + 1
 
-	tellEvery = 10 * time.Second // the server gives up after a minute
+	tellEvery     = 10 * time.Second // the server gives up after a minute
+	catchUpWithin = 10 * time.Second
 )
 
 // Watch follows the log until ctx ends.
@@ -96,6 +101,9 @@ func (j *Journal) Watch(ctx context.Context) error {
 			return fmt.Errorf("follow Postgres's log: %w", err)
 		}
 		now := time.Now()
+		if refusal, ok := message.(*pgproto3.ErrorResponse); ok {
+			return fmt.Errorf("follow Postgres's log: %w", pgconn.ErrorResponseToPgError(refusal))
+		}
 		piece, ok := message.(*pgproto3.CopyData)
 		if !ok || len(piece.Data) == 0 {
 			return fmt.Errorf("follow Postgres's log: it sent %T", message)
@@ -104,6 +112,7 @@ func (j *Journal) Watch(ctx context.Context) error {
 		switch {
 		case piece.Data[0] == logPiece && len(piece.Data) >= pieceHead:
 			j.scanner.scan(piece.Data[pieceHead:], func(xid uint32) { j.committed[xid] = now })
+			j.received.Store(j.scanner.received())
 		case piece.Data[0] == keepAlive && len(piece.Data) > askedAt:
 			asked = piece.Data[askedAt] == 1
 		}
@@ -135,8 +144,30 @@ func (j *Journal) Total(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// CatchUp returns when Watch has seen all that was committed before. It gives up after ten seconds.
+func (j *Journal) CatchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, catchUpWithin)
+	defer cancel()
+	const flushed = `select (pg_current_wal_flush_lsn() - '0/0')::bigint`
+	var end int64
+	if err := j.database.QueryRow(ctx, flushed).Scan(&end); err != nil {
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for j.received.Load() < uint64(end) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("Postgres's log has come as far as %d of %d: %w", j.received.Load(), end, ctx.Err())
+		}
+	}
+	return nil
+}
+
 // Seen returns when records of the topic were committed, as far as they left something in the inbox, once Watch has
-// returned. It fails if what was committed since NewJournal was not seen.
+// returned; a record that left nothing there counts with the next one that did. It fails if a commit since NewJournal
+// was not seen: see CatchUp.
 func (j *Journal) Seen(ctx context.Context) (map[int32][]Seen, error) {
 	// A row that was frozen keeps its xmin.
 	rows, err := j.database.Query(ctx, `

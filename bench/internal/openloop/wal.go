@@ -36,6 +36,9 @@ func (s *walScanner) scan(b []byte, committed func(xid uint32)) {
 	}
 }
 
+// received is the position up to which everything was taken in.
+func (s *walScanner) received() uint64 { return s.at + uint64(len(s.pending)) }
+
 // step goes over a page's header, a gap, or a piece of a record. False means that there is too little of it yet.
 func (s *walScanner) step(committed func(xid uint32)) bool {
 	room := int(walPage - s.at%walPage)

@@ -23,15 +23,17 @@ import (
 )
 
 const (
+	clientID   = "onhand-bench-warm-up"
 	partitions = 12
 	senders    = 4                // each writes a record at a time
 	publishers = 2                // each writes a few records and a position in a transaction
 	patience   = 30 * time.Second // for one request
 	fewRecords = 8
 
-	// A compiler rests when it takes less than this share of one core between two looks.
+	// A compiler rests when it has taken less than this share of one core so many times in a row.
 	lookEvery = 5 * time.Second
 	resting   = 0.05
+	restful   = 2
 )
 
 // Broker writes and reads, in small requests and in transactions, until the compiler of the broker's process rests, or
@@ -69,7 +71,7 @@ func Broker(ctx context.Context, brokers []string, pid int, longest time.Duratio
 func awaitLeaders(ctx context.Context, brokers []string, topic string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	client, reader, err := kafkalog.Connect(ctx, brokers, "onhand-bench-warm-up", patience)
+	client, reader, err := kafkalog.Connect(ctx, brokers, clientID, patience)
 	if err != nil {
 		return err
 	}
@@ -95,13 +97,7 @@ func awaitLeaders(ctx context.Context, brokers []string, topic string) (err erro
 
 // send writes one record after another, each in a request of its own.
 func send(ctx context.Context, brokers []string, topic string, partition int32) (err error) {
-	config := kafkalog.Config("onhand-bench-warm-up", patience)
-	config.Net.MaxOpenRequests = 1
-	config.Producer.Idempotent = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	config.Producer.Return.Successes = true
-	producer, err := sarama.NewSyncProducer(brokers, config)
+	producer, err := sarama.NewSyncProducer(brokers, producing())
 	if err != nil {
 		return err
 	}
@@ -116,12 +112,7 @@ func send(ctx context.Context, brokers []string, topic string, partition int32) 
 
 // publish writes a few records and a position in one transaction after another.
 func publish(ctx context.Context, brokers []string, topic string, publisher int) (err error) {
-	config := kafkalog.Config("onhand-bench-warm-up", patience)
-	config.Net.MaxOpenRequests = 1
-	config.Producer.Idempotent = true
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	config.Producer.Return.Successes = true
+	config := producing()
 	config.Producer.Transaction.ID = topic + "-" + strconv.Itoa(publisher)
 	config.Producer.Transaction.Retry.Max = 1000
 	config.Producer.Transaction.Retry.Backoff = time.Millisecond
@@ -152,13 +143,24 @@ func publish(ctx context.Context, brokers []string, topic string, publisher int)
 	return nil
 }
 
+// producing is a careful producer's configuration.
+func producing() *sarama.Config {
+	config := kafkalog.Config(clientID, patience)
+	config.Net.MaxOpenRequests = 1
+	config.Producer.Idempotent = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Producer.Return.Successes = true
+	return config
+}
+
 func record(topic string, partition int32) *sarama.ProducerMessage {
 	return &sarama.ProducerMessage{Topic: topic, Partition: partition, Value: sarama.ByteEncoder(make([]byte, 200))}
 }
 
 // read reads what is written, as soon as it is.
 func read(ctx context.Context, brokers []string, topic string) (err error) {
-	config := kafkalog.Config("onhand-bench-warm-up", patience)
+	config := kafkalog.Config(clientID, patience)
 	config.Consumer.IsolationLevel = sarama.ReadCommitted
 	consumer, err := sarama.NewConsumer(brokers, config)
 	if err != nil {
@@ -197,7 +199,7 @@ func awaitRest(ctx context.Context, pid int) error {
 	if err != nil {
 		return err
 	}
-	for {
+	for rests := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -207,7 +209,9 @@ func awaitRest(ctx context.Context, pid int) error {
 		if err != nil {
 			return err
 		}
-		if now-before < time.Duration(resting*float64(lookEvery)) {
+		if now-before >= time.Duration(resting*float64(lookEvery)) {
+			rests = 0
+		} else if rests++; rests == restful {
 			return nil
 		}
 		before = now
