@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -13,33 +14,58 @@ import (
 // tick is the unit of processor time in /proc, the same on every Linux that Go runs on.
 const tick = time.Second / 100
 
-// usage is what /proc says about one process.
+// usage is what /proc says about one process, or thread.
 type usage struct {
+	name   string // cut by the kernel
 	parent int
 	own    time.Duration // user and system
 	reaped time.Duration // of its children that have ended
 }
 
-func processUsage(pid int) (usage, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+func processUsage(pid int) (usage, error) { return readUsage(fmt.Sprintf("/proc/%d/stat", pid)) }
+
+func readUsage(file string) (usage, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return usage{}, err
 	}
 	// The name, in parentheses, may hold anything; what follows are numbers but for the state.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	fields := strings.Fields(string(text[end+1:]))
 	const parent, user, system, reapedUser, reapedSystem = 1, 11, 12, 13, 14
 	if len(fields) <= reapedSystem {
-		return usage{}, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+		return usage{}, fmt.Errorf("%s has %d fields", file, len(fields))
 	}
 	number := func(i int) int64 {
 		n, _ := strconv.ParseInt(fields[i], 10, 64) // the kernel writes numbers
 		return n
 	}
 	return usage{
+		name:   string(text[begin+1 : end]),
 		parent: int(number(parent)),
 		own:    time.Duration(number(user)+number(system)) * tick,
 		reaped: time.Duration(number(reapedUser)+number(reapedSystem)) * tick,
 	}, nil
+}
+
+// ThreadTime is the processor time of those threads of a process whose names contain name, of which the kernel keeps the
+// first 15 bytes. It is an error if there is none.
+func ThreadTime(pid int, name string) (total time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for _, thread := range threads {
+		if u, err := readUsage(thread); err == nil && strings.Contains(u.name, name) { // else it has ended since
+			found = true
+			total += u.own
+		}
+	}
+	if !found {
+		return 0, fmt.Errorf("process %d has no thread named %s", pid, name)
+	}
+	return total, nil
 }
 
 // census is what /proc says about all processes, by their ids.

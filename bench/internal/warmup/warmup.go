@@ -1,17 +1,13 @@
 // Package warmup uses a broker until Java has compiled what is used of it. A broker in production has run for days; one
-// that was started a moment ago takes several times the processor time, and its compiler a quarter of two cores for
-// minutes, which on the same cores is what a latency would be measured of.
+// that was started a moment ago compiles for minutes, which takes a quarter of two cores and would be what a latency on
+// the same cores is measured of.
 package warmup
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -19,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"onhand/bench/internal/backlog"
+	"onhand/bench/internal/meter"
 	"onhand/internal/kafkalog"
 )
 
@@ -219,35 +216,4 @@ func awaitRest(ctx context.Context, pid int) error {
 }
 
 // compiling is how long the compilers of a Java process have run.
-func compiling(pid int) (total time.Duration, err error) {
-	const clockTick = 10 * time.Millisecond // USER_HZ is 100 on all that Linux runs on here
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	found := false
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
-		if err != nil {
-			continue // it has ended
-		}
-		// pid (name) state ..., and the times used in user and kernel mode are the 14th and 15th (proc_pid_stat(5)).
-		name := text[bytes.IndexByte(text, '(')+1 : bytes.LastIndexByte(text, ')')]
-		if !bytes.Contains(name, []byte("CompilerThre")) {
-			continue
-		}
-		found = true
-		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-		for _, field := range fields[11:13] {
-			ticks, err := strconv.Atoi(field)
-			if err != nil {
-				return 0, fmt.Errorf("read %s: %w", thread, err)
-			}
-			total += time.Duration(ticks) * clockTick
-		}
-	}
-	if !found {
-		return 0, fmt.Errorf("process %d has no thread that compiles", pid)
-	}
-	return total, nil
-}
+func compiling(pid int) (time.Duration, error) { return meter.ThreadTime(pid, "CompilerThre") }
