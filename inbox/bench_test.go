@@ -33,7 +33,7 @@ func NewBenchLane(ctx context.Context, pool *pgxpool.Pool, handler BatchHandler,
 		return nil, err
 	}
 	d := newDispatcher(maxBatch, defaultMaxBatchBytes)
-	d.divide(memory, 1)
+	d.divide(memory, nil)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	return &BenchLane{
 		lane: &lane{
@@ -53,7 +53,7 @@ func (l *BenchLane) Commit(b *testing.B, decoder Decoder, values [][]byte) {
 		works[i].decode(decoder)
 		l.next++
 	}
-	l.claim.put(b.Context(), l.lane.dispatcher, works)
+	l.claim.put(l.lane.dispatcher, works)
 	batch := l.lane.dispatcher.take()
 	l.lane.dispatcher.finish(batch, l.lane.apply(batch))
 	if l.claim.next != l.next {

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,10 +20,12 @@ type claim struct {
 	session *session
 
 	stopped chan struct{} // closed when the partition was halted under this claim
+	valve   chan struct{} // says that paused has changed
 	held    bool          // halted in Setup: the client was made to start at a legal offset, not at next
 	// ------------------------------------------------------------------
 	queue  []*work
-	queued int64 // bytes in queue
+	queued int64 // bytes in queue and in lanes
+	paused bool  // see budget
 	next   int64 // the row's next, as of the last commit
 	read   int64 // the offset after the last one queued
 	hash   *int64
@@ -55,11 +56,13 @@ func (c *claim) expected() offsets.Expected {
 // idle reports whether nothing of the claim is queued or under way.
 func (c *claim) idle() bool { return len(c.queue) == 0 && c.flights == 0 }
 
-// put adds records that were read, and waits while the claim has more of the memory than it may. It returns early when
-// ctx ends or the claim is halted; the records are then of no more use.
-func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
+// put adds records that were read.
+func (c *claim) put(d *dispatcher, ws []*work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if c.halted || c.ended {
+		return // they are of no more use
+	}
 	for _, w := range ws {
 		if w.record.Offset < c.read {
 			continue // the client gave it before, or started too early
@@ -69,9 +72,5 @@ func (c *claim) put(ctx context.Context, d *dispatcher, ws []*work) {
 		c.queue = append(c.queue, w)
 	}
 	d.list(c)
-	stop := context.AfterFunc(ctx, d.wake)
-	defer stop()
-	for d.crowded(c) && !c.halted && !c.session.isOver() && ctx.Err() == nil {
-		d.changed.Wait()
-	}
+	d.balance()
 }

@@ -117,6 +117,7 @@ func (c Config) validate() error {
 type Consumer struct {
 	cfg      Config
 	timeouts Timeouts
+	handOver time.Duration
 	health   health
 }
 
@@ -127,7 +128,7 @@ func New(cfg Config) (*Consumer, error) {
 		return nil, fmt.Errorf("inbox: %w", err)
 	}
 	cfg.Topics = slices.Compact(slices.Sorted(slices.Values(cfg.Topics)))
-	return &Consumer{cfg: cfg, timeouts: TimeoutsFor(cfg.SessionTimeout)}, nil
+	return &Consumer{cfg: cfg, timeouts: TimeoutsFor(cfg.SessionTimeout), handOver: handOver}, nil
 }
 
 // State is how the consumer stands at this moment. It may be called at any time.

@@ -19,10 +19,7 @@ type dispatcher struct {
 
 	ready []*claim // first come, first served
 
-	// Bytes of records that are queued, or in a lane: a claim may have its share of them, and more as long as all claims
-	// together have less than the pot.
-	queued     int64
-	share, pot int64
+	budget
 
 	maxRecords int
 	maxWeight  int // of the events of a batch; see lighten
@@ -43,34 +40,11 @@ const (
 	careful  = 256
 )
 
-// minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.
-const minShare = 32 << 10
-
 func newDispatcher(maxRecords int, maxBytes int64) *dispatcher {
 	d := &dispatcher{maxRecords: maxRecords, maxWeight: maxRecords, step: maxRecords / bold, maxBytes: maxBytes}
 	d.changed = sync.NewCond(&d.mu)
 	return d
 }
-
-// divide parts memory bytes among claims: three quarters of it in shares that are for each to use, the rest for those
-// that have much to do while others have nothing; a claim may always queue one record. With larger shares the batches
-// of many busy partitions are of fewer partitions each, and so of fewer rows.
-func (d *dispatcher) divide(memory int64, claims int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := int64(max(claims, 1))
-	d.share = max(memory/4*3/n, minShare)
-	d.pot = max(memory-n*d.share, 0)
-}
-
-// account adds bytes to what c has queued.
-func (d *dispatcher) account(c *claim, bytes int64) {
-	c.queued += bytes
-	d.queued += bytes
-}
-
-// crowded reports whether c has to wait before it reads on.
-func (d *dispatcher) crowded(c *claim) bool { return c.queued > d.share && d.queued > d.pot }
 
 // wake lets everyone who waits look again.
 func (d *dispatcher) wake() {
@@ -105,15 +79,29 @@ func (d *dispatcher) mayGoBehind(c *claim) bool {
 
 // postpone keeps c out of the lanes for a while.
 func (d *dispatcher) postpone(c *claim, pause time.Duration) {
-	if c.wait != nil {
-		c.wait.Stop() // of the batch ahead, or behind
-	}
-	c.wait = time.AfterFunc(pause, func() {
+	d.goOn(c) // the batch ahead, or behind, has postponed it too
+	d.stuck += c.queued
+	var timer *time.Timer
+	timer = time.AfterFunc(pause, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		c.wait = nil
+		if c.wait != timer {
+			return // too late to stop it
+		}
+		d.goOn(c)
 		d.list(c)
+		d.balance()
 	})
+	c.wait = timer
+}
+
+// goOn ends what postpone began.
+func (d *dispatcher) goOn(c *claim) {
+	if c.wait != nil {
+		c.wait.Stop()
+		c.wait = nil
+		d.stuck -= c.queued
+	}
 }
 
 // part is one partition's share of a batch.
@@ -260,6 +248,7 @@ func (d *dispatcher) finish(b *batch, results []result) {
 		}
 		d.list(c)
 	}
+	d.balance()
 	d.changed.Broadcast()
 }
 
@@ -304,6 +293,7 @@ func (d *dispatcher) forget(c *claim) {
 		d.account(c, -w.bytes())
 	}
 	c.queue = nil
+	d.balance()
 }
 
 // drain ends a claim: it drops what is queued and waits for a batch that is under way. After it returns nothing is
@@ -313,10 +303,7 @@ func (d *dispatcher) drain(c *claim) {
 	defer d.mu.Unlock()
 	c.ended = true
 	d.forget(c)
-	if c.wait != nil {
-		c.wait.Stop()
-		c.wait = nil
-	}
+	d.goOn(c)
 	if c.listed {
 		d.unlist(c)
 	}

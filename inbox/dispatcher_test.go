@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"context"
 	"testing"
 
 	"onhand/offsets"
@@ -12,14 +11,14 @@ func TestRecordsComeBackInTheirOrder(t *testing.T) {
 	for _, first := range []int{0, 1} {
 		d := newDispatcher(2, 1<<20)
 		d.follows = true
-		d.divide(1<<20, 1)
+		d.divide(1<<20, nil)
 		s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 		c := &claim{session: s}
 		works := make([]*work, 8)
 		for i := range works {
 			works[i] = &work{record: Record{Offset: int64(i)}}
 		}
-		c.put(t.Context(), d, works)
+		c.put(d, works)
 		bs := []*batch{d.take(), d.take()}
 		if bs[1].behind() == nil || bs[1].parts[0].ahead != bs[0].parts[0] || bs[1].parts[0].works[0].record.Offset != 2 {
 			t.Fatalf("the second batch is not behind the first: %+v", bs[1].parts[0])
@@ -50,51 +49,11 @@ func TestRecordsComeBackInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
-	t.Parallel()
-	const share = 2 * minShare
-	d := newDispatcher(1000, 1<<20)
-	d.divide(4*share*4/3, 4)
-	if d.share > share || d.share < share-10 || d.pot < share || 4*d.share+d.pot > 4*share*4/3 {
-		t.Fatalf("shares of %d and a pot of %d", d.share, d.pot)
-	}
-	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-	cs := make([]*claim, 4)
-	for i := range cs {
-		cs[i] = &claim{TopicPartition: offsets.TopicPartition{Partition: int32(i)}, session: s, stopped: make(chan struct{})}
-	}
-	fill := func(c *claim) (queued int64) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel() // put does not wait
-		for !d.crowded(c) {
-			c.put(ctx, d, []*work{{record: Record{Offset: c.read, Value: make([]byte, 1000)}}})
-		}
-		return c.queued
-	}
-	for i, want := range []int64{d.pot, d.share, d.share, d.share} {
-		if got := fill(cs[i]); got < want || got > want+2000 {
-			t.Errorf("claim %d has %d bytes queued, want about %d", i, got, want)
-		}
-	}
-	b := d.take()
-	results := make([]result, len(b.parts))
-	for i, p := range b.parts {
-		results[i].done = len(p.works) / 2
-	}
-	d.finish(b, results)
-	for _, c := range cs {
-		d.drain(c)
-	}
-	if d.queued != 0 {
-		t.Errorf("%d bytes are accounted for in the end", d.queued)
-	}
-}
-
 func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
 	t.Parallel()
 	const records, weight = 512, 4
 	d := newDispatcher(records, 1<<20)
-	d.divide(1<<20, 1)
+	d.divide(1<<20, nil)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	c, offset := &claim{session: s}, int64(0)
 	take := func() *batch {
@@ -103,7 +62,7 @@ func TestBatchesWeighLessAfterOneWaitedTooLongForALock(t *testing.T) {
 			works[i] = &work{record: Record{Offset: offset}, item: Item{Event: Event{Weight: weight}}}
 			offset++
 		}
-		c.put(t.Context(), d, works)
+		c.put(d, works)
 		b := d.take()
 		d.finish(b, []result{{done: b.records()}})
 		d.forget(c)

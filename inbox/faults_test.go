@@ -277,32 +277,3 @@ func TestAnOperatorsMoveIsTakenUpByARunningMember(t *testing.T) {
 		t.Errorf("counted %d, want 5", n)
 	}
 }
-
-func TestQueuedRecordsStayWithinTheMemoryBound(t *testing.T) {
-	t.Parallel()
-	d := newDispatcher(10, 1<<20)
-	d.divide(minShare, 1)
-	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-	c := &claim{session: s, stopped: make(chan struct{})}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	put := make(chan int, 1000)
-	go func() {
-		for i := range 1000 {
-			c.put(ctx, d, []*work{{record: Record{Offset: int64(i), Value: make([]byte, 10_000)}}})
-			put <- i
-		}
-	}()
-	eventually(t, "the claim is full", func() bool {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return c.queued > minShare
-	})
-	if n := len(put); n > minShare/10_000+1 {
-		t.Errorf("%d records of 10 kB were taken under a bound of %d bytes", n, minShare)
-	}
-	b := d.take()
-	results := []result{{done: len(b.parts[0].works), moved: true}}
-	d.finish(b, results)
-	eventually(t, "there is room again", func() bool { return len(put) > minShare/10_000 })
-}

@@ -11,7 +11,7 @@ import (
 func TestAClaimThatWaitsOutAFailureIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(10, 1<<20)
-	d.divide(minShare, 1)
+	d.divide(minShare, nil)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
 	c := &claim{session: s, stopped: make(chan struct{})}
 	p, ok := d.borrow(c)
@@ -22,7 +22,7 @@ func TestAClaimThatWaitsOutAFailureIsLeftAlone(t *testing.T) {
 	if _, ok = d.borrow(c); ok {
 		t.Error("its position is moved again before the pause is over")
 	}
-	c.put(t.Context(), d, []*work{{}})
+	c.put(d, []*work{{}})
 	eventually(t, "records that came meanwhile are taken when the pause is over", func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -33,9 +33,9 @@ func TestAClaimThatWaitsOutAFailureIsLeftAlone(t *testing.T) {
 func TestAClaimThatEndsWaitsForItsBatch(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(10, 1<<20)
-	d.divide(1<<20, 1)
+	d.divide(1<<20, nil)
 	c := &claim{session: &session{member: &member{dispatcher: d}, over: make(chan struct{})}, stopped: make(chan struct{})}
-	c.put(t.Context(), d, []*work{{}, {record: Record{Offset: 1}}})
+	c.put(d, []*work{{}, {record: Record{Offset: 1}}})
 	b := d.take()
 	drained := make(chan struct{})
 	go func() {

@@ -14,12 +14,12 @@ func TestABatchIsInTheOrderOfItsPartitionsWhoeverWasReadyFirst(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(10, 1<<20)
 	s := &session{member: &member{dispatcher: d}, over: make(chan struct{})}
-	d.divide(1<<20, 4)
+	d.divide(1<<20, nil)
 	for _, tp := range []offsets.TopicPartition{
 		{Topic: "b", Partition: 0}, {Topic: "a", Partition: 10}, {Topic: "a", Partition: 9},
 	} {
 		c := &claim{session: s, TopicPartition: tp}
-		c.put(t.Context(), d, []*work{{record: Record{Topic: tp.Topic, Partition: tp.Partition}}})
+		c.put(d, []*work{{record: Record{Topic: tp.Topic, Partition: tp.Partition}}})
 	}
 	var got []string
 	for _, p := range d.take().parts {
@@ -49,10 +49,10 @@ func TestIdentitiesAreStoredInTheOrderOfTheirKey(t *testing.T) {
 func TestARecordThatTheClientGivesTwiceIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(10, 1<<20)
-	d.divide(1<<20, 1)
+	d.divide(1<<20, nil)
 	c := &claim{session: &session{member: &member{dispatcher: d}, over: make(chan struct{})}, next: 5, read: 5}
 	for _, offset := range []int64{4, 5, 6, 5, 6, 7} {
-		c.put(t.Context(), d, []*work{{record: Record{Offset: offset}}})
+		c.put(d, []*work{{record: Record{Offset: offset}}})
 	}
 	var got []int64
 	for _, w := range d.take().parts[0].works {

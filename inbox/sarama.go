@@ -18,10 +18,12 @@ const (
 	channelBuffer   = 64 // decoded records a partition
 )
 
-// handOver is how long sarama tries to hand on a partition's next record; after two of them the others of the same
-// answer go on without that partition, which is fetched again once its records are taken. sarama's own is 100 ms, and
-// each partition whose queue is full costs all others of its broker that much: with hundreds of them, most of the time.
-const handOver = 5 * time.Millisecond
+// handOver bounds how long one partition keeps the others of its broker waiting whose next record nobody takes: after
+// one or two of it sarama goes on without that partition, until the record is taken. Claims take what comes at once, so
+// this is for the moments when one cannot, while it is verified. It must be long: sarama looks at a ticker that runs
+// all the time, and with one of milliseconds it gives a partition up now and then whose records are taken; whenever it
+// takes one up again, it asks the broker for nothing, of no partition, for 100 ms.
+const handOver = time.Second
 
 // fetchBytes is how much of each of so many partitions is asked for at a time.
 func fetchBytes(claims int) int32 {
@@ -32,7 +34,7 @@ func fetchBytes(claims int) int32 {
 func (c *Consumer) saramaConfig() *sarama.Config {
 	config := kafkalog.Config(c.cfg.Member, c.cfg.SessionTimeout)
 	config.ChannelBufferSize = channelBuffer
-	config.Consumer.MaxProcessingTime = handOver
+	config.Consumer.MaxProcessingTime = c.handOver
 	config.Metadata.RefreshFrequency = c.cfg.CheckEvery // also how soon added partitions are noticed
 
 	group := &config.Consumer.Group

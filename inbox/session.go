@@ -87,7 +87,7 @@ func (s *session) Setup(sess sarama.ConsumerGroupSession) error {
 		s.seek(sess, tp, c)
 	}
 	s.countHalted()
-	s.dispatcher.divide(s.cfg.Memory, len(s.claims))
+	s.dispatcher.divide(s.cfg.Memory, slices.Collect(maps.Values(s.claims)))
 	// The client reads this when a partition starts; those of the last session have ended.
 	s.client.Config().Consumer.Fetch.Default = fetchBytes(len(s.claims))
 	s.watch(sess)
@@ -138,7 +138,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 		s.found[row.TopicPartition] = row
 		c := &claim{
 			TopicPartition: row.TopicPartition, token: row.Token, session: s,
-			next: row.Next, read: row.Next, hash: row.LastHash, stopped: make(chan struct{}),
+			next: row.Next, read: row.Next, hash: row.LastHash, stopped: make(chan struct{}), valve: make(chan struct{}, 1),
 		}
 		if row.Halt != nil {
 			s.dispatcher.stop(c)
@@ -186,21 +186,34 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 		}
 	}
 	s.group.Pause(this)
-	s.hold(sess)
+	s.hold(sess.Context(), from.Messages())
 	return nil
 }
 
-// hold waits for the session to end.
-func (s *session) hold(sess sarama.ConsumerGroupSession) {
-	select {
-	case <-sess.Context().Done():
-	case <-s.over:
+// hold waits for the session to end. What the client had asked for before it was paused is taken, and dropped: see
+// budget.
+func (s *session) hold(ctx context.Context, messages <-chan *sarama.ConsumerMessage) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.over:
+			return
+		case _, ok := <-messages:
+			if !ok {
+				messages = nil
+			}
+		}
 	}
 }
 
 // read moves records from the client to the lanes. It returns true when the partition was halted, false when the
 // session is to end.
+//
+// It never waits for room: the client would stop fetching all of the broker's partitions (see handOver). Only this
+// goroutine pauses and resumes the claim's client, so the last that it did is what the dispatcher wants.
 func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.ConsumerMessage) bool {
+	this := map[string][]int32{c.Topic: {c.Partition}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -209,6 +222,12 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 			return false
 		case <-c.stopped:
 			return true
+		case <-c.valve:
+			if s.dispatcher.isPaused(c) {
+				s.group.Pause(this)
+			} else {
+				s.group.Resume(this)
+			}
 		case m, ok := <-messages:
 			if !ok {
 				return ctx.Err() == nil && s.closedEarly(ctx, c)
@@ -217,7 +236,7 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 			if ctx.Err() != nil || s.isOver() {
 				return false
 			}
-			c.put(ctx, s.dispatcher, s.gather(m, messages))
+			c.put(s.dispatcher, s.gather(m, messages))
 		}
 	}
 }

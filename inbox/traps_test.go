@@ -192,7 +192,7 @@ func TestTimeoutsKeepTheirOrder(t *testing.T) {
 		if !slices.IsSorted(order) || len(slices.Compact(order)) != 5 || 3*x.Heartbeat >= x.Session {
 			t.Errorf("session timeout %s: %+v", session, x)
 		}
-		c := &Consumer{cfg: Config{SessionTimeout: session}.withDefaults(), timeouts: x}
+		c := &Consumer{cfg: Config{SessionTimeout: session}.withDefaults(), timeouts: x, handOver: handOver}
 		config := c.saramaConfig()
 		if err := config.Validate(); err != nil {
 			t.Error(err)
