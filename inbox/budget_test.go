@@ -51,12 +51,8 @@ func turned(c *claim) bool {
 
 func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
 	t.Parallel()
-	const share = 2 * minShare
-	d, cs := shareOut(4*share*4/3, 4)
-	if d.share > share || d.share < share-10 || d.pot < share || 4*d.share+d.pot > 4*share*4/3 {
-		t.Fatalf("shares of %d and a pot of %d", d.share, d.pot)
-	}
-	for i, want := range []int64{d.pot, d.share, d.share, d.share} {
+	d, cs := shareOut(16*minShare, 4)
+	for i, want := range []int64{d.pot, d.share, d.share} {
 		if got := fill(d, cs[i]); got < want || got > want+2000 {
 			t.Errorf("claim %d has %d bytes queued, want about %d", i, got, want)
 		}
@@ -78,7 +74,7 @@ func TestAClaimMayHaveWhatOthersDoNotNeed(t *testing.T) {
 func TestAClaimThatIsFullIsPausedUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	d, cs := shareOut(4*minShare, 2)
-	if putBytes(d, cs[0], d.share); turned(cs[0]) {
+	if putBytes(d, cs[0], d.pot); turned(cs[0]) {
 		t.Fatal("it is paused before it is full")
 	}
 	putBytes(d, cs[0], 1000)
@@ -96,39 +92,60 @@ func TestAClaimThatIsFullIsPausedUntilThereIsRoom(t *testing.T) {
 
 func TestAllArePausedWhenTogetherTheyHaveTooMuch(t *testing.T) {
 	t.Parallel()
-	d, cs := shareOut(4*minShare, 4)
-	putBytes(d, cs[0], 3*minShare)
-	putBytes(d, cs[1], minShare)
-	if turned(cs[2]) {
+	d, cs := shareOut(8*minShare, 8)
+	for _, c := range cs[:5] {
+		putBytes(d, c, d.memory/6)
+	}
+	putBytes(d, cs[5], d.memory-5*(d.memory/6))
+	if d.isPaused(cs[6]) {
 		t.Fatal("one that has nothing is paused before it is too much")
 	}
-	putBytes(d, cs[1], 1000)
-	if !turned(cs[2]) || !d.isPaused(cs[2]) {
+	putBytes(d, cs[5], 1000)
+	if !turned(cs[6]) || !d.isPaused(cs[6]) {
 		t.Fatal("one that has nothing goes on while all together have too much")
 	}
 	commitOne(d)
-	if !turned(cs[2]) || d.isPaused(cs[2]) {
-		t.Error("it stays paused when they have little")
+	if turned(cs[6]) {
+		t.Error("it goes on when there is hardly any room")
+	}
+	commitOne(d)
+	if !turned(cs[6]) || d.isPaused(cs[6]) {
+		t.Error("it stays paused when there is room")
 	}
 }
 
-func TestWhatWaitsOutAFailureKeepsNobodyElseFromReading(t *testing.T) {
+func TestOneThatHasTooMuchAloneStopsNoOther(t *testing.T) {
 	t.Parallel()
-	d, cs := shareOut(4*minShare, 4)
-	putBytes(d, cs[0], 5*minShare)
-	if !d.isPaused(cs[1]) {
-		t.Fatal("it is not too much")
+	d, cs := shareOut(8*minShare, 4)
+	putBytes(d, cs[0], 100*minShare)
+	if !d.isPaused(cs[0]) || d.isPaused(cs[1]) {
+		t.Error("it is not paused, or another is")
 	}
-	d.finish(d.take(), []result{{attempt: attempt{failures: 1}, pause: time.Hour}})
-	if d.isPaused(cs[1]) || !d.isPaused(cs[0]) {
-		t.Error("the others are paused while it waits, or it is not")
+}
+
+func TestThoseThatFailStopNoOther(t *testing.T) {
+	t.Parallel()
+	const n = 600 // more than there is memory for
+	d, cs := shareOut(8*minShare, n)
+	for _, c := range cs[1:] {
+		putBytes(d, c, 2*d.share)
 	}
-	if d.stuck != cs[0].queued {
-		t.Errorf("%d bytes wait, want %d", d.stuck, cs[0].queued)
+	if !d.isPaused(cs[0]) {
+		t.Fatal("together they do not have too much")
+	}
+	for range cs[1:] {
+		d.finish(d.take(), []result{{attempt: attempt{failures: 1}, pause: time.Hour}})
+	}
+	if d.isPaused(cs[0]) || !d.isPaused(cs[1]) {
+		t.Error("the other one is paused while they wait, or they are not")
+	}
+	for _, c := range cs[1:] { // they are tried again
+		c.wait.Stop()
+		c.wait = nil
 	}
 	putBytes(d, cs[0], 1000)
-	if d.drain(cs[0]); d.stuck != 0 || d.queued != 0 {
-		t.Errorf("%d bytes wait and %d are queued after its end", d.stuck, d.queued)
+	if d.isPaused(cs[0]) {
+		t.Error("the other one is paused while they are tried again")
 	}
 }
 
@@ -137,16 +154,21 @@ func TestAClaimThatIsOfNoMoreUseLeavesItsRoomToOthers(t *testing.T) {
 	for name, end := range map[string]func(*dispatcher, *claim){
 		"halted": (*dispatcher).halt, "ended": (*dispatcher).drain,
 	} {
-		d, cs := shareOut(4*minShare, 2)
-		putBytes(d, cs[0], 5*minShare)
-		if !d.isPaused(cs[1]) {
-			t.Fatal("it does not have too much")
+		d, cs := shareOut(8*minShare, 8)
+		size := d.memory / 5
+		for _, c := range cs[:6] {
+			putBytes(d, c, size)
 		}
-		end(d, cs[0])
-		putBytes(d, cs[0], 5*minShare)
-		if cs[0].queued != 0 || d.queued != 0 || d.isPaused(cs[1]) {
-			t.Errorf("%s: it has %d bytes, and all together %d; the other is paused: %v",
-				name, cs[0].queued, d.queued, d.isPaused(cs[1]))
+		if !d.isPaused(cs[7]) {
+			t.Fatal("together they do not have too much")
+		}
+		for _, c := range cs[:3] {
+			end(d, c)
+			putBytes(d, c, size)
+		}
+		if d.queued != 3*size || d.isPaused(cs[7]) {
+			t.Errorf("%s: all together have %d bytes, want %d; others are paused: %v",
+				name, d.queued, 3*size, d.isPaused(cs[7]))
 		}
 	}
 }

@@ -191,6 +191,8 @@ func (s *session) verified(ctx context.Context, c *claim) bool {
 		if s.isOver() {
 			return false
 		}
+		// Until then nobody takes its records, and the others of its broker must not wait for that; see handOver.
+		s.group.Pause(map[string][]int32{c.Topic: {c.Partition}})
 		sleep(ctx, verifyEvery)
 	}
 	return false

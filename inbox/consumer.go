@@ -107,6 +107,7 @@ func (c Config) validate() error {
 	check(c.Isolation == pgx.ReadCommitted || c.Isolation == pgx.Serializable,
 		"isolation must be read committed or serializable")
 	check(c.Lanes >= 1, "at least one lane is needed")
+	check(c.Memory >= 1, "memory must be at least 1 byte")
 	check(c.DedupeAge >= 0, "the age of a generation cannot be negative")
 	check(c.Balance.Name() != sarama.CooperativeStickyBalanceStrategyName,
 		"cooperative rebalancing starts partitions without a hook to seek in: use sticky, range or roundrobin")

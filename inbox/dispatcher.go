@@ -79,8 +79,9 @@ func (d *dispatcher) mayGoBehind(c *claim) bool {
 
 // postpone keeps c out of the lanes for a while.
 func (d *dispatcher) postpone(c *claim, pause time.Duration) {
-	d.goOn(c) // the batch ahead, or behind, has postponed it too
-	d.stuck += c.queued
+	if c.wait != nil {
+		c.wait.Stop() // of the batch ahead, or behind
+	}
 	var timer *time.Timer
 	timer = time.AfterFunc(pause, func() {
 		d.mu.Lock()
@@ -88,20 +89,10 @@ func (d *dispatcher) postpone(c *claim, pause time.Duration) {
 		if c.wait != timer {
 			return // too late to stop it
 		}
-		d.goOn(c)
+		c.wait = nil
 		d.list(c)
-		d.balance()
 	})
 	c.wait = timer
-}
-
-// goOn ends what postpone began.
-func (d *dispatcher) goOn(c *claim) {
-	if c.wait != nil {
-		c.wait.Stop()
-		c.wait = nil
-		d.stuck -= c.queued
-	}
 }
 
 // part is one partition's share of a batch.
@@ -303,7 +294,10 @@ func (d *dispatcher) drain(c *claim) {
 	defer d.mu.Unlock()
 	c.ended = true
 	d.forget(c)
-	d.goOn(c)
+	if c.wait != nil {
+		c.wait.Stop()
+		c.wait = nil
+	}
 	if c.listed {
 		d.unlist(c)
 	}

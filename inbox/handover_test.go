@@ -1,8 +1,11 @@
 package inbox
 
 import (
+	"bytes"
 	"errors"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,12 +40,30 @@ func (w *world) startWithoutNet(cfg Config) {
 // many is more than the queue and the client's buffer hold.
 const many = 5000
 
+// padded reads words whose records are large, and counts the first partition's.
+type padded struct {
+	words
+	read *atomic.Int64
+}
+
+func (d padded) Decode(r *Record) (Event, error) {
+	if r.Partition == 0 {
+		d.read.Add(1)
+	}
+	short := *r
+	short.Value, _, _ = bytes.Cut(r.Value, []byte("|"))
+	return d.words.Decode(&short)
+}
+
 func TestAFullPartitionHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 2)
 	cfg := w.config()
-	cfg.NewBatch = func() BatchHandler { return closed{} }
-	w.send(0, numbered("a", many, "shut")...)
+	var read atomic.Int64
+	cfg.NewBatch, cfg.Decoder = func() BatchHandler { return closed{} }, padded{read: &read}
+	for values := range slices.Chunk(numbered("a", many, "shut|"+strings.Repeat("x", 1000)), 100) {
+		w.send(0, values...) // a larger batch would come whole, whatever is asked for
+	}
 	w.send(1, "first apple")
 	w.startWithoutNet(cfg)
 	w.waitNext(1, 1)
@@ -50,6 +71,10 @@ func TestAFullPartitionHoldsUpNoOther(t *testing.T) {
 	w.waitNext(1, many+1)
 	if n, next := w.counted("apple"), w.next(0); n != many+1 || next != 0 {
 		t.Errorf("counted %d, want %d; the other stands at %d, want 0", n, many+1, next)
+	}
+	// Its share, two answers of the broker and a bufferful.
+	if n := read.Load(); n < minShare/2000 || n > 3*fetchMostBytes/1000+channelBuffer {
+		t.Errorf("%d records of a partition were read that has no room", n)
 	}
 }
 

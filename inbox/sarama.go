@@ -18,11 +18,11 @@ const (
 	channelBuffer   = 64 // decoded records a partition
 )
 
-// handOver bounds how long one partition keeps the others of its broker waiting whose next record nobody takes: after
-// one or two of it sarama goes on without that partition, until the record is taken. Claims take what comes at once, so
-// this is for the moments when one cannot, while it is verified. It must be long: sarama looks at a ticker that runs
-// all the time, and with one of milliseconds it gives a partition up now and then whose records are taken; whenever it
-// takes one up again, it asks the broker for nothing, of no partition, for 100 ms.
+// handOver bounds how long one partition keeps the others of its broker waiting whose next record nobody takes: within
+// two of it sarama goes on without that partition, until the record is taken. Claims take what comes at once, so this
+// is for the moments when one cannot, while it is verified. It must be long: sarama looks at a ticker that runs all the
+// time, and with one of milliseconds it gives a partition up now and then whose records are taken; whenever it takes
+// one up again, it asks the broker for nothing, of no partition, for 100 ms.
 const handOver = time.Second
 
 // fetchBytes is how much of each of so many partitions is asked for at a time.

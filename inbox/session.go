@@ -141,7 +141,7 @@ func (s *session) claim(ctx context.Context, claims map[string][]int32) error {
 			next: row.Next, read: row.Next, hash: row.LastHash, stopped: make(chan struct{}), valve: make(chan struct{}, 1),
 		}
 		if row.Halt != nil {
-			s.dispatcher.stop(c)
+			s.dispatcher.halt(c)
 			c.logHalt(s.cfg.Log, row.Next, *row.Halt)
 		}
 		s.claims[row.TopicPartition] = c
@@ -181,8 +181,11 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 		s.unstarted.Add(-1)
 	} else {
 		s.group.Resume(this) // a pause outlives the claim that asked for it
-		if s.verified(sess.Context(), c) && !s.read(sess.Context(), c, from.Messages()) {
-			return nil
+		if s.verified(sess.Context(), c) {
+			s.group.Resume(this)
+			if !s.read(sess.Context(), c, from.Messages()) {
+				return nil
+			}
 		}
 	}
 	s.group.Pause(this)
