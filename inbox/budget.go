@@ -12,11 +12,10 @@ type budget struct {
 	share  int64 // a claim may have that much
 	pot    int64 // and more as long as all together have less than that
 
-	claims  []*claim
-	queued  int64 // bytes of all of them
-	overrun bool  // all claims are paused
-
-	anyPaused bool
+	claims    []*claim
+	queued    int64 // bytes of all of them
+	overrun   bool  // all claims are paused
+	anyPaused bool  // some are; spares most puts of a member that keeps up a look at each
 }
 
 // minShare keeps a claim's queue long enough for a worthwhile batch, however many claims there are.

@@ -192,7 +192,7 @@ func (s *session) verified(ctx context.Context, c *claim) bool {
 			return false
 		}
 		// Until then nobody takes its records, and the others of its broker must not wait for that; see handOver.
-		s.group.Pause(map[string][]int32{c.Topic: {c.Partition}})
+		s.group.Pause(c.only())
 		sleep(ctx, verifyEvery)
 	}
 	return false

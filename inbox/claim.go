@@ -49,6 +49,9 @@ type attempt struct {
 	failures int      // in a row, for the backoff
 }
 
+// only names the claim as the client wants to be told which partitions to pause and to resume.
+func (c *claim) only() map[string][]int32 { return map[string][]int32{c.Topic: {c.Partition}} }
+
 func (c *claim) expected() offsets.Expected {
 	return offsets.Expected{TopicPartition: c.TopicPartition, Token: c.token, Next: c.next}
 }

@@ -176,19 +176,18 @@ func (s *session) ConsumeClaim(sess sarama.ConsumerGroupSession, from sarama.Con
 	c := s.claims[tp]
 	// After this nothing is written under this claim's token: the next holder finds the position at rest.
 	defer s.dispatcher.drain(c)
-	this := map[string][]int32{tp.Topic: {tp.Partition}}
 	if c.held {
 		s.unstarted.Add(-1)
 	} else {
-		s.group.Resume(this) // a pause outlives the claim that asked for it
+		s.group.Resume(c.only()) // a pause outlives the claim that asked for it
 		if s.verified(sess.Context(), c) {
-			s.group.Resume(this)
+			s.group.Resume(c.only())
 			if !s.read(sess.Context(), c, from.Messages()) {
 				return nil
 			}
 		}
 	}
-	s.group.Pause(this)
+	s.group.Pause(c.only())
 	s.hold(sess.Context(), from.Messages())
 	return nil
 }
@@ -216,7 +215,6 @@ func (s *session) hold(ctx context.Context, messages <-chan *sarama.ConsumerMess
 // It never waits for room: the client would stop fetching all of the broker's partitions (see handOver). Only this
 // goroutine pauses and resumes the claim's client, so the last that it did is what the dispatcher wants.
 func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.ConsumerMessage) bool {
-	this := map[string][]int32{c.Topic: {c.Partition}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -227,9 +225,9 @@ func (s *session) read(ctx context.Context, c *claim, messages <-chan *sarama.Co
 			return true
 		case <-c.valve:
 			if s.dispatcher.isPaused(c) {
-				s.group.Pause(this)
+				s.group.Pause(c.only())
 			} else {
-				s.group.Resume(this)
+				s.group.Resume(c.only())
 			}
 		case m, ok := <-messages:
 			if !ok {
