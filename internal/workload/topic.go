@@ -9,11 +9,11 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// topicTimeout is how long a new topic may take until each partition has a leader.
+// topicTimeout is how long a new topic may take until each partition has a leader that knows it.
 const topicTimeout = 15 * time.Second
 
-// EnsureTopic creates the topic with that many partitions when it does not exist. It returns how many partitions the
-// topic has, and whether it was created now.
+// EnsureTopic creates the topic with that many partitions when it does not exist, and waits until each can be written
+// and read. It returns how many partitions the topic has, and whether it was created now.
 func (s *Sender) EnsureTopic(ctx context.Context, partitions int32) (count int32, created bool, err error) {
 	existing, err := s.partitions()
 	if err != nil || existing > 0 {
@@ -37,7 +37,7 @@ func (s *Sender) EnsureTopic(ctx context.Context, partitions int32) (count int32
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if count, err := s.partitions(); err != nil || count > 0 {
+		if count, err := s.partitions(); err != nil || count > 0 && s.led(count) {
 			return count, true, err
 		}
 		select {
@@ -62,4 +62,14 @@ func (s *Sender) partitions() (int32, error) {
 		return 0, fmt.Errorf("look up topic %s: %w", s.topic, err)
 	}
 	return int32(len(all)), nil
+}
+
+// led reports whether every partition has a leader that acts as one: by the metadata it may be a moment before that.
+func (s *Sender) led(partitions int32) bool {
+	for p := range partitions {
+		if _, err := s.client.GetOffset(s.topic, p, sarama.OffsetNewest); err != nil {
+			return false
+		}
+	}
+	return true
 }
