@@ -21,7 +21,7 @@ type measureCmd struct {
 	Contestants []string      `placeholder:"NAME,..." help:"Who takes part: floor, onhand, textbook, watermill, broken, producer, forwarder, debezium (all)."`
 	Rounds      int           `default:"3" placeholder:"N" help:"How often each line of a workload runs (${default})."`
 	Events      int           `placeholder:"N" help:"Events for onhand and the floor (250000; 500000 with --full)."`
-	ShortEvents int           `placeholder:"N" help:"Events for contestants that commit each one by itself (15000; 30000 with --full)."`
+	ShortEvents int           `placeholder:"N" help:"Events for contestants that commit each one by itself (10000; 30000 with --full)."`
 	Seconds     int           `placeholder:"N" help:"How long an open loop counts (15; 60 with --full)."`
 	FloorBatch  int           `default:"20000" placeholder:"N" help:"Events a transaction of the floor (${default})."`
 	WarmUp      time.Duration `default:"2m" help:"How long Kafka is used at most before anything is measured; less when its compiler rests sooner (${default})."`
@@ -48,7 +48,7 @@ Examples:
 
 // sizes are as told, or follow from --full.
 func (m *measureCmd) sizes() sizes {
-	s := sizes{events: 250_000, short: 15_000, seconds: 15}
+	s := sizes{events: 250_000, short: 10_000, seconds: 15}
 	if m.Full {
 		s = sizes{events: 500_000, short: 30_000, seconds: 60}
 	}

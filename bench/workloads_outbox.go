@@ -13,7 +13,7 @@ func outboxes(s sizes) []workload {
 	waiting := min(4*s.events, million)
 	return []workload{
 		{
-			name: "relay-alone", quick: true,
+			name:  "relay-alone",
 			about: fmt.Sprintf("%d messages wait in the outbox, no events come", waiting),
 			lines: []line{
 				published(report.Onhand, waiting), published(plainProducer, waiting), published(sqlForwarder, s.short/3),
@@ -29,13 +29,13 @@ func outboxes(s sizes) []workload {
 			lines: []line{onhand(2*s.events, headline(), ways{relay: true}), reference(2 * s.events)},
 		},
 		{
-			name: "relay-latency", about: "from a message's COMMIT to its reader, 500 a second, no events come", quick: true,
+			name: "relay-latency", about: "from a message's COMMIT to its reader, 500 a second, no events come",
 			lines: []line{
 				onhand(slow*s.seconds, headline(), ways{relay: true, appends: true, rate: slow}),
 			},
 		},
 		{
-			name: "outbox-wal", about: "the headline against a ledger that is no outbox", quick: true,
+			name: "outbox-wal", about: "the headline against a ledger that is no outbox",
 			lines: []line{onhand(s.events, headline(), ways{}), mute(s.events)},
 		},
 	}

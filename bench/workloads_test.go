@@ -90,7 +90,7 @@ func TestWorkloadsAndContestantsCanBeChosen(t *testing.T) {
 		names []string
 		full  bool
 		want  int
-	}{{nil, true, all}, {nil, false, 13}, {[]string{"drain", "zipf"}, false, 2}, {[]string{"drain"}, true, 1}} {
+	}{{nil, true, all}, {nil, false, 10}, {[]string{"drain", "zipf"}, false, 2}, {[]string{"drain"}, true, 1}} {
 		ws, err := chosen(workloads(someSizes()), tt.names, tt.full)
 		if err != nil || len(ws) != tt.want {
 			t.Errorf("%v, full %t: %v, %v", tt.names, tt.full, names(ws), err)
@@ -100,7 +100,10 @@ func TestWorkloadsAndContestantsCanBeChosen(t *testing.T) {
 		t.Error("a workload that is misspelt is let through")
 	}
 	ws, err := among(workloads(someSizes()), []string{"floor", "textbook"})
-	if err != nil || !slices.Equal(names(ws), []string{"headline", "one-sku", "orders", "reservations", "latency-500", "wire"}) {
+	want := []string{
+		"headline", "one-sku", "skus-1m", "orders", "reservations", "growth-v4", "latency-500", "wire",
+	}
+	if err != nil || !slices.Equal(names(ws), want) {
 		t.Errorf("%v, %v", names(ws), err)
 	}
 	if lines := ws[0].lines; len(lines) != 4 || lines[0].name != "floor-1" || lines[3].name != "textbook" {
