@@ -42,7 +42,6 @@ func (c *Consumer) saramaConfig() *sarama.Config {
 	group.Heartbeat.Interval = c.timeouts.Heartbeat
 	group.Rebalance.Timeout = c.timeouts.Rebalance
 	group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{c.cfg.Balance}
-	// An invalid position must stop its partition (I9), not jump to the newest record.
 
 	// Positions come from Postgres. Kafka's copy is written by hand, late, and never read; a partition without one
 	// must still start at a legal offset until it is sought.

@@ -30,9 +30,9 @@ type Config struct {
 	Member string
 
 	// TransactionTimeout is how long Kafka keeps a transaction open whose relay is gone, when no other takes over;
-	// readers of committed records wait for it. 15 s.
+	// readers of committed records wait for it. From 1 s to MaxTimeout; 15 s.
 	TransactionTimeout time.Duration
-	// LeaseTime is how long a relay may be silent before another takes over. 10 s.
+	// LeaseTime is how long a relay may be silent before another takes over. From 1 s to MaxTimeout; 10 s.
 	LeaseTime time.Duration
 	// FollowRefused lets messages go on whose key has an earlier one set aside: order per key is lost then. By default
 	// they wait behind it.
@@ -49,11 +49,10 @@ type Config struct {
 	steps steps
 }
 
-// The least and the most of each duration.
-const (
-	minTimeout = time.Second
-	maxTimeout = 15 * time.Minute // a broker's bound for transactions, by default
-)
+const minTimeout = time.Second
+
+// MaxTimeout is the most that TransactionTimeout and LeaseTime may be: a broker's bound for transactions, by default.
+const MaxTimeout = 15 * time.Minute
 
 func (c Config) withDefaults() Config {
 	c.TransactionTimeout = cmp.Or(c.TransactionTimeout, 15*time.Second)
@@ -80,8 +79,8 @@ func (c *Config) validate() error {
 	for name, d := range map[string]time.Duration{
 		"transaction timeout": c.TransactionTimeout, "lease time": c.LeaseTime,
 	} {
-		if d < minTimeout || d > maxTimeout {
-			errs = append(errs, fmt.Errorf("%s is %v, not between %v and %v", name, d, minTimeout, maxTimeout))
+		if d < minTimeout || d > MaxTimeout {
+			errs = append(errs, fmt.Errorf("%s is %v, not between %v and %v", name, d, minTimeout, MaxTimeout))
 		}
 	}
 	if c.RefuseAfter < 0 || c.RecommitEvery < 0 {

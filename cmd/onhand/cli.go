@@ -81,14 +81,14 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 
-	var p problems
+	p := newProblems(parsed.Flags())
 	con := &console{stdout: stdout, stderr: stderr}
 	con.out = cliout.New(stdout, cliout.Format(p.oneOf("output", c.Output, string(cliout.Table), string(cliout.JSON))))
 	con.log = newLogger(stderr,
 		p.oneOf("log-level", c.LogLevel, "trace", "debug", "info", "warn", "error"),
 		p.oneOf("log-format", c.LogFormat, "console", "json"))
 	if command, ok := parsed.Selected().Target.Addr().Interface().(configured); ok {
-		command.settings(&p)
+		command.settings(p)
 	}
 	if err := p.err(); err != nil {
 		return err

@@ -135,11 +135,13 @@ func newRelay(
 	if !cfg.Relay {
 		return nil, nil
 	}
+	// A session may be longer than brokers let a transaction be.
+	timeout := min(cfg.SessionTimeout, outbox.MaxTimeout)
 	return outbox.NewRelay(outbox.Config{
 		Brokers: cfg.Brokers, Pool: pool, Installation: own.ID, Member: cfg.Member,
 		// It exists, and we may read it: nothing more is asked of the topic that Kafka keeps the position for.
 		PositionTopic:      cfg.Topics[0],
-		TransactionTimeout: cfg.SessionTimeout, LeaseTime: cfg.SessionTimeout / 3, FollowRefused: cfg.Follow, Log: log,
+		TransactionTimeout: timeout, LeaseTime: timeout / 3, FollowRefused: cfg.Follow, Log: log,
 	})
 }
 

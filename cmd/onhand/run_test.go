@@ -3,9 +3,13 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
 
+	"onhand/internal/installation"
 	"onhand/internal/testenv"
 )
 
@@ -41,6 +45,18 @@ func TestRunAppliesEventsBecomesReadyAndEndsInOrder(t *testing.T) {
 	}
 	if !strings.Contains(s.output.String(), `"stopped"`) {
 		t.Errorf("the log says %s", s.output.String())
+	}
+}
+
+// What is wrong with settings is said before anything is connected to; the relay has bounds of its own.
+func TestARelayTakesEverySessionTimeoutThatMayBeConfigured(t *testing.T) {
+	t.Parallel()
+	pool := connect(t, testenv.Database(t))
+	for _, timeout := range []time.Duration{minSessionTimeout, maxSessionTimeout} {
+		cfg := Config{Relay: true, SessionTimeout: timeout, Brokers: testenv.Brokers(t), Topics: []string{"t"}, Member: "m"}
+		if _, err := newRelay(cfg, installation.Installation{ID: uuid.New()}, pool, zerolog.Nop()); err != nil {
+			t.Errorf("%v: %v", timeout, err)
+		}
 	}
 }
 

@@ -15,12 +15,28 @@ import (
 
 // problems collects everything that is wrong with the settings, so that the operator reads all of it at once. Its
 // methods take a flag's name and text, and return the value, or the zero value where the text is wrong.
-type problems struct{ lines []string }
+type problems struct {
+	variables map[string]string // of flags that have one
+	lines     []string
+}
 
-// add notes that the flag's text is wrong; sentence says what is allowed. The variable's name follows from the flag's.
+func newProblems(flags []*kong.Flag) *problems {
+	p := &problems{variables: make(map[string]string)}
+	for _, flag := range flags {
+		if variable := flag.Tag.Get("env"); variable != "" { // as written; one that is set to nothing was forgotten
+			p.variables[flag.Name] = variable
+		}
+	}
+	return p
+}
+
+// add notes that the flag's text is wrong; sentence says what is allowed.
 func (p *problems) add(flag, format string, args ...any) {
-	variable := "ONHAND_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-	p.lines = append(p.lines, fmt.Sprintf("--%s (%s): %s", flag, variable, fmt.Sprintf(format, args...)))
+	name := "--" + flag
+	if variable, ok := p.variables[flag]; ok {
+		name += " (" + variable + ")"
+	}
+	p.lines = append(p.lines, name+": "+fmt.Sprintf(format, args...))
 }
 
 func (p *problems) err() error {

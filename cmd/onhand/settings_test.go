@@ -38,6 +38,7 @@ func TestMissingSettingsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	command(t, "run").expect(t, exitUsage,
 		"--database-url (ONHAND_DATABASE_URL): is missing", "--brokers (ONHAND_BROKERS): is missing")
+	command(t, "stock", "--limit", "none").expect(t, exitUsage, "--database-url (ONHAND_DATABASE_URL)", `--limit: "none"`)
 	command(t, "adopt").expect(t, exitUsage, "--database-url", "--brokers", "--because (ONHAND_BECAUSE): is missing")
 	command(t, "offsets", "resume", "t", "0", "--because", " ").expect(t, exitUsage, "--database-url", "--because")
 	command(t, "offsets", "set", "t", "0", "middle").expect(t, exitUsage, "--database-url", "--because", "<offset>")

@@ -135,6 +135,36 @@ func TestATopicIsCreatedOnlyWhenItIsMissing(t *testing.T) {
 	}
 }
 
+func TestEachPartitionOfATopicThatIsCreatedIsLed(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, "workload-"+t.Name())
+	const partitions = 200
+	if _, _, err := s.EnsureTopic(t.Context(), partitions); err != nil {
+		t.Fatal(err)
+	}
+	broker, err := s.client.Leader(s.topic, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One request, not the client's question, which looks for another leader after a first refusal.
+	request := &sarama.OffsetRequest{Version: 1}
+	for p := range int32(partitions) {
+		request.AddBlock(s.topic, p, sarama.OffsetNewest, 1)
+	}
+	response, err := broker.GetAvailableOffsets(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, block := range response.Blocks[s.topic] {
+		if block.Err != sarama.ErrNoError {
+			t.Errorf("partition %d: %v", p, block.Err)
+		}
+	}
+	if n := len(response.Blocks[s.topic]); n != partitions {
+		t.Errorf("%d partitions answer, want %d", n, partitions)
+	}
+}
+
 func TestCancellingEndsWithAllThatWasSentInTheLog(t *testing.T) {
 	t.Parallel()
 	topic := testenv.Topic(t, 1)
