@@ -4,9 +4,9 @@
 // A record goes this way. The claim goroutine of its partition (session.go) copies it out of the client's buffers, has
 // it decoded, and queues it in its claim (claim.go), within a bound of bytes. The dispatcher (dispatcher.go) hands the
 // partitions that have records to lanes (lane.go), each partition to one lane at a time, which keeps its order, or to
-// two of which one follows the other (follow.go). A lane takes what is ready, never waits for more, and applies it in one
-// transaction of two round trips (transaction.go): lock and read, decide (decide.go), write and commit. What a failed
-// attempt teaches (wait, run alone, run shorter, park) travels with the claim.
+// two of which one follows the other (follow.go). A lane takes what is ready, never waits for more, and applies it in
+// one transaction of two round trips (transaction.go): lock and read, decide (decide.go), write and commit. What a
+// failed attempt teaches (wait, run alone, run shorter, park) travels with the claim.
 //
 // Who may write is decided in the database, by package offsets: this process may have been frozen, cut off or replaced
 // without knowing it. So nothing remembered in memory decides an outcome (I10), and whatever looks wrong ends the

@@ -47,8 +47,8 @@ type migrateDownCmd struct {
 }
 
 func (migrateDownCmd) Help() string {
-	return `Takes one step back, of this binary's schema. Let the binaries of the release before run first: one that does not fit
-the schema is not ready. The first step drops all tables: that wants --drop-data, and every onhand stopped.
+	return `Takes the schema one step back. Let the binaries of the release before run first: one that does not fit
+it is not ready. The first step drops all tables: that wants --drop-data, and every onhand stopped.
 
 Examples:
 
