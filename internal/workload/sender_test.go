@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"onhand/internal/kafkalog"
 	"onhand/internal/testenv"
 )
 
@@ -142,26 +143,18 @@ func TestEachPartitionOfATopicThatIsCreatedIsLed(t *testing.T) {
 	if _, _, err := s.EnsureTopic(t.Context(), partitions); err != nil {
 		t.Fatal(err)
 	}
-	broker, err := s.client.Leader(s.topic, 0)
+	reader, err := kafkalog.NewReader(s.client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One request, not the client's question, which looks for another leader after a first refusal.
-	request := &sarama.OffsetRequest{Version: 1}
-	for p := range int32(partitions) {
-		request.AddBlock(s.topic, p, sarama.OffsetNewest, 1)
-	}
-	response, err := broker.GetAvailableOffsets(request)
+	tps, err := reader.Partitions(s.topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for p, block := range response.Blocks[s.topic] {
-		if block.Err != sarama.ErrNoError {
-			t.Errorf("partition %d: %v", p, block.Err)
-		}
-	}
-	if n := len(response.Blocks[s.topic]); n != partitions {
-		t.Errorf("%d partitions answer, want %d", n, partitions)
+	// It asks once: a partition whose leader does not answer for it is absent.
+	ranges, err := reader.Ranges(t.Context(), tps)
+	if err != nil || len(ranges) != partitions {
+		t.Errorf("%d partitions answer, want %d; %v", len(ranges), partitions, err)
 	}
 }
 

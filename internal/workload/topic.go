@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"onhand/internal/kafkalog"
 )
 
 // topicTimeout is how long a new topic may take until each partition has a leader that knows it.
@@ -32,12 +34,16 @@ func (s *Sender) EnsureTopic(ctx context.Context, partitions int32) (count int32
 		return 0, false, fmt.Errorf("create topic %s: %w", s.topic, err)
 	}
 
+	reader, err := kafkalog.NewReader(s.client)
+	if err != nil {
+		return 0, true, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if count, err := s.partitions(); err != nil || count > 0 && s.led(count) {
+		if count, err := s.partitions(); err != nil || count > 0 && led(ctx, reader, s.topic) {
 			return count, true, err
 		}
 		select {
@@ -65,11 +71,11 @@ func (s *Sender) partitions() (int32, error) {
 }
 
 // led reports whether every partition has a leader that acts as one: by the metadata it may be a moment before that.
-func (s *Sender) led(partitions int32) bool {
-	for p := range partitions {
-		if _, err := s.client.GetOffset(s.topic, p, sarama.OffsetNewest); err != nil {
-			return false
-		}
+func led(ctx context.Context, reader *kafkalog.Reader, topic string) bool {
+	partitions, err := reader.Partitions(topic)
+	if err != nil {
+		return false
 	}
-	return true
+	ranges, err := reader.Ranges(ctx, partitions)
+	return err == nil && len(ranges) == len(partitions)
 }
