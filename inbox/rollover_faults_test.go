@@ -154,18 +154,17 @@ from (select clock_timestamp() as a, ` + offsets.LockGeneration + `, clock_times
 	return waits
 }
 
-func TestRolloversUnderLoadHoldUpNoBatchForLong(t *testing.T) {
-	t.Parallel()
-	// What a rollover does it does each time; a machine that is busy with other tests holds it up now and then.
-	const attempts = 3
-	var longest []time.Duration
-	for range attempts {
-		longest = append(longest, longestStall(t))
-		if longest[len(longest)-1] <= maxStall {
-			return
+// It has the package to itself, and still others may hold up the machine once. What the rollover does is seen again.
+func TestRolloversUnderLoadHoldUpNoBatchForLong(t *testing.T) { //nolint:paralleltest // it measures time
+	first := longestStall(t)
+	if first <= maxStall {
+		return
+	}
+	for range 2 {
+		if again := longestStall(t); again > maxStall {
+			t.Fatalf("a batch waited for %s, and for %s", first, again)
 		}
 	}
-	t.Errorf("a batch waited for %v", longest)
 }
 
 // longestStall is the longest wait of a batch while generations are rolled over, one of them a large one.
