@@ -155,7 +155,7 @@ from (select clock_timestamp() as a, ` + offsets.LockGeneration + `, clock_times
 }
 
 // It has the package to itself, and still others may hold up the machine once. What the rollover does is seen again.
-func TestRolloversUnderLoadHoldUpNoBatchForLong(t *testing.T) { //nolint:paralleltest // it measures time
+func TestRolloversUnderLoadHoldUpNoBatchForLong(t *testing.T) {
 	first := longestStall(t)
 	if first <= maxStall {
 		return
