@@ -17,10 +17,7 @@ func workloads(s sizes) []workload {
 	all = append(all, shops(s)...)
 	all = append(all, circumstances(s)...)
 	all = append(all, growth(s)...)
-	all = append(all, workload{
-		name: "drain", about: "one long backlog: the rate of its last fifth against that of its first",
-		lines: []line{onhand(drainFactor*s.events, headline(), ways{drain: true})},
-	})
+	all = append(all, drains(s)...)
 	all = append(all, latencies(s)...)
 	all = append(all, outboxes(s)...)
 	return append(all, workload{
@@ -31,9 +28,6 @@ func workloads(s sizes) []workload {
 		},
 	})
 }
-
-// A long backlog is that many times the usual one.
-const drainFactor = 10
 
 // floorRecords is the least for the floor, in lines. Its writers commit 20,000 of them at a time, some of which are
 // begun when the clock starts and count whole: of few commits in all that would be a good part.
@@ -121,6 +115,26 @@ func manySKUs(contestant string, events int) line {
 // because the rows themselves cost more.
 func severalWriters(of func(floor string) line) []line {
 	return []line{of(report.FloorPrefix + "2"), of(report.FloorPrefix + "4")}
+}
+
+// drains are one long backlog. Its first events come right after a checkpoint, the others between as many as Postgres
+// makes: the floor, and a Postgres that makes hardly any, show what these take from the last.
+func drains(s sizes) []workload {
+	const factor = 10 // times as long as the usual one
+	long := onhand(factor*s.events, headline(), ways{drain: true})
+	floor := long
+	floor.name, floor.contestant = report.FloorPrefix+"2", report.FloorPrefix+"2"
+	return []workload{
+		{
+			name: "drain", about: "one long backlog: the rate of its last fifth against that of its first",
+			lines: []line{long, floor},
+		},
+		{
+			name: "drain-wal", about: "the same with max_wal_size = 8GB, eight times the default: hardly a checkpoint",
+			settings: []string{"max_wal_size=8GB"},
+			lines:    []line{long, floor},
+		},
+	}
 }
 
 // circumstances are the headline's events, applied in another way.

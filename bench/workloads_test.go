@@ -101,7 +101,7 @@ func TestWorkloadsAndContestantsCanBeChosen(t *testing.T) {
 	}
 	ws, err := among(workloads(someSizes()), []string{"floor", "textbook"})
 	want := []string{
-		"headline", "one-sku", "skus-1m", "orders", "reservations", "growth-v4", "latency-500", "wire",
+		"headline", "one-sku", "skus-1m", "orders", "reservations", "growth-v4", "drain", "drain-wal", "latency-500", "wire",
 	}
 	if err != nil || !slices.Equal(names(ws), want) {
 		t.Errorf("%v, %v", names(ws), err)
