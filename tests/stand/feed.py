@@ -1,11 +1,13 @@
 """Producers."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from uuid import uuid4
 
 from confluent_kafka import KafkaException, Producer
 
 from .events import Event, encode
+from .topics import Place
 
 
 class Feed:
@@ -16,6 +18,9 @@ class Feed:
                                    "message.max.bytes": 8 << 20, "queue.buffering.max.messages": 1_000_000,
                                    "log_level": 2, **config})
         self._problems: list = []
+        # What the broker acknowledged, by partition: how many records, and the offset after the last one.
+        self.acknowledged: dict[Place, int] = defaultdict(int)
+        self.ends: dict[Place, int] = defaultdict(int)
 
     def send(self, topic: str, partition: int, value: Event | bytes | None, *, key: bytes | None = None,
              headers: list[tuple[str, bytes | None]] | None = None) -> None:
@@ -36,9 +41,13 @@ class Feed:
         if left or self._problems:
             raise RuntimeError(f"{left} records unacknowledged after {within:g} s; problems: {self._problems[:3]}")
 
-    def _delivered(self, problem, _message) -> None:
+    def _delivered(self, problem, message) -> None:
         if problem is not None:
             self._problems.append(problem)
+            return
+        place = (message.topic(), message.partition())
+        self.acknowledged[place] += 1
+        self.ends[place] = max(self.ends[place], message.offset() + 1)  # -1 after a retry that had come twice
 
 
 class TransactionalFeed(Feed):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,10 +13,10 @@ import psycopg
 from .feed import Feed
 from .member import Member
 from .outgoing import outgoing
-from .recount import recount
+from .recount import Log, recount
 from .servers import Servers
 from .tables import Database
-from .topics import Topics
+from .topics import Place, Topics
 from .waiting import until
 
 
@@ -34,6 +35,7 @@ class Installation:
         self._session_timeout = session_timeout
         self._numbers = count(1)
         self._feed: Feed | None = None
+        self._feeds: list[Feed] = []
         done = self.command("migrate", "up")
         assert done.returncode == 0, done.stderr
         self.topics.create(self.outgoing, 3)
@@ -45,7 +47,9 @@ class Installation:
         return self._feed
 
     def new_feed(self) -> Feed:
-        return Feed(self._servers.brokers)
+        """A producer whose acknowledged records are looked for in the log."""
+        self._feeds.append(Feed(self._servers.brokers))
+        return self._feeds[-1]
 
     @property
     def brokers(self) -> str:
@@ -104,7 +108,12 @@ class Installation:
                 if end > 0 and nexts.get(place, 0) < end}
 
     def _ends(self) -> dict:
-        return self.topics.ends(self.topics.places(self.names))
+        """What the broker says, or what it acknowledged if that is more."""
+        ends = self.topics.ends(self.topics.places(self.names))
+        for feed in self._feeds:
+            for place, end in list(feed.ends.items()):
+                ends[place] = max(ends.get(place, 0), end)
+        return ends
 
     def await_caught_up(self, within: float = 60) -> None:
         """Return when every record that is in the log now has been dealt with."""
@@ -136,7 +145,15 @@ class Installation:
         tables = self.database.snapshot()
         told = self.topics.read(self.topics.places([self.outgoing]))
         log = self.topics.read(self.topics.places(self.names))
-        return recount(log, tables, foreign) + outgoing(told, tables, foreign)
+        return self._missing(log) + recount(log, tables, foreign) + outgoing(told, tables, foreign)
+
+    def _missing(self, log: Log) -> list[str]:
+        """Partitions of which the log holds less than was acknowledged."""
+        acknowledged = Counter[Place]()
+        for feed in self._feeds:
+            acknowledged.update(feed.acknowledged)
+        return [f"{place}: {number} records were acknowledged, {len(log.get(place, ()))} are in the log"
+                for place, number in acknowledged.items() if len(log.get(place, ())) < number]
 
     def check(self, foreign: frozenset[str] = frozenset()) -> None:
         """Wait until all records are dealt with, and told of; then each must have counted, and been told, once.

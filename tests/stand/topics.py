@@ -42,12 +42,12 @@ class Topics:
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
         for future in self._admin.create_topics([new]).values():
             future.result(30)
-        until(lambda: len(self.places([name])) == partitions, within=30, what=f"the topic {name}")
+        until(lambda: len(self._led(name)) == partitions, within=30, what=f"the topic {name}")
 
     def grow(self, name: str, partitions: int) -> None:
         for future in self._admin.create_partitions([NewPartitions(name, partitions)]).values():
             future.result(30)
-        until(lambda: len(self.places([name])) == partitions, within=30, what=f"{partitions} partitions of {name}")
+        until(lambda: len(self._led(name)) == partitions, within=30, what=f"{partitions} partitions of {name}")
 
     def delete(self, names: list[str]) -> None:
         if not names:
@@ -56,12 +56,16 @@ class Topics:
             future.result(30)
 
     def places(self, names: Iterable[str]) -> list[Place]:
-        """The partitions of these topics that have a leader."""
-        found = []
-        for name in names:
-            topic = self._admin.list_topics(name, timeout=30).topics[name]
-            found += [(name, number) for number, about in sorted(topic.partitions.items()) if about.leader >= 0]
-        return found
+        """All partitions of these topics, once each has a leader: one that is left out would pass for read."""
+        return [place for name in names for place in until(
+            lambda name=name: self._led(name), within=30, what=f"a leader of each partition of {name}")]
+
+    def _led(self, name: str) -> list[Place]:
+        """The topic's partitions; none as long as the broker does not know of it, or of the leader of one."""
+        topic = self._admin.list_topics(name, timeout=30).topics[name]
+        if topic.error or any(about.error or about.leader < 0 for about in topic.partitions.values()):
+            return []
+        return [(name, number) for number in sorted(topic.partitions)]
 
     def starts(self, places: list[Place]) -> dict[Place, int]:
         return self._offsets(places, OffsetSpec.earliest())
