@@ -39,7 +39,7 @@ type Config struct {
 	Lanes          int                    // batches at the same time; default 2
 	MaxBatch       int                    // records in one batch, 1 to 2,000, which is the default
 	MaxBatchBytes  int64                  // bytes in one batch; default 8 MiB; a larger record goes alone
-	Memory         int64                  // bytes of records read and not yet committed; default 16 MiB
+	Memory         int64                  // bytes of records read and not yet committed; default 12 MiB
 	Balance        sarama.BalanceStrategy // an eager one; default sticky
 	AllowCompacted bool
 
@@ -57,7 +57,7 @@ const (
 	defaultLanes          = 2
 	defaultMaxBatch       = maxBatchLimit
 	defaultMaxBatchBytes  = 8 << 20
-	defaultMemory         = 16 << 20
+	defaultMemory         = 12 << 20
 	defaultDedupeRows     = 50_000_000
 
 	// maxBatchLimit keeps the answer of a batch's first round trip small (512 KiB): a client that stops reading

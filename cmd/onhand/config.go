@@ -51,7 +51,7 @@ type runFlags struct {
 	Lanes          string `default:"auto" placeholder:"N|auto" env:"ONHAND_LANES" help:"Transactions at the same time; auto is 2, or 1 with --isolation serializable (${default})."`
 	MaxBatch       string `default:"2000" placeholder:"N" env:"ONHAND_MAX_BATCH" help:"Most records in a transaction (${default})."`
 	MaxRecordBytes string `default:"1MiB" placeholder:"SIZE" env:"ONHAND_MAX_RECORD_BYTES" help:"Larger values are parked (${default})."`
-	Memory         string `default:"16MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
+	Memory         string `default:"12MiB" placeholder:"SIZE" env:"ONHAND_MEMORY" help:"For records that were read and wait for their transaction (${default})."`
 	DedupeRows     string `default:"50000000" placeholder:"N|off" env:"ONHAND_DEDUPE_ROWS" help:"Decided events that a generation of the inbox takes; three are kept, and the oldest is forgotten for the next (${default})."`
 	DedupeAge      string `default:"off" placeholder:"DURATION|off" env:"ONHAND_DEDUPE_AGE" help:"How old a generation of the inbox may become, if events come (${default})."`
 }
