@@ -1,7 +1,7 @@
 """Logs that are not just one visible record after the other, and topics that change while they are read."""
 
 from stand.events import received, sold
-from stand.feed import Feed, TransactionalFeed
+from stand.feed import Feed
 from stand.installation import Installation
 from stand.sampling import Sampler
 
@@ -9,7 +9,7 @@ from stand.sampling import Sampler
 def test_aborted_records_count_for_nothing_and_the_position_reaches_the_end(installation: Installation):
     """Markers and aborted records are passed over, also at the end of the log, where no record follows."""
     topic = installation.topic(2)
-    feed = TransactionalFeed(installation.brokers)
+    feed = installation.new_transactional_feed()
     with Sampler(installation):
         installation.start()
         for number in range(20):
@@ -32,7 +32,7 @@ def test_an_open_transaction_holds_back_what_follows_it(installation: Installati
     """What an undecided transaction may still take back is not read, and is not lost either."""
     topic = installation.topic(1)
     installation.start()
-    feed = TransactionalFeed(installation.brokers)
+    feed = installation.new_transactional_feed()
     installation.feed.send_all(topic, 0, [received("A", 1)])
     feed.begin()
     feed.send(topic, 0, received("A", 10))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import psycopg
 
-from .feed import TransactionalFeed
 from .installation import Installation
 from .member import Member
 from .servers import PrivateServer
@@ -39,7 +38,7 @@ class Crashes:
         self._choose = random.Random(plan.seed)
         topics = [installation.topic(8), installation.topic(4)]
         self._traffic = Traffic(plan.seed, installation.topics.places(topics))
-        self._transactions = TransactionalFeed(installation.brokers)
+        self._transactions = installation.new_transactional_feed()
         self._frozen: list[tuple[float, Member]] = []  # with the time at which each is to go on
         self._began = time.monotonic()
         self._sent = self._done = 0

@@ -45,9 +45,12 @@ class Feed:
         if problem is not None:
             self._problems.append(problem)
             return
-        place = (message.topic(), message.partition())
+        offset = message.offset()  # None if the broker had the record already when it came once more
+        self._acknowledge((message.topic(), message.partition()), 0 if offset is None else offset + 1)
+
+    def _acknowledge(self, place: Place, end: int) -> None:
         self.acknowledged[place] += 1
-        self.ends[place] = max(self.ends[place], message.offset() + 1)  # -1 after a retry that had come twice
+        self.ends[place] = max(self.ends[place], end)
 
 
 class TransactionalFeed(Feed):
@@ -55,6 +58,7 @@ class TransactionalFeed(Feed):
 
     def __init__(self, brokers: str):
         super().__init__(brokers, **{"transactional.id": f"stand-{uuid4().hex}"})
+        self._undecided: list[tuple[Place, int]] = []
         self._producer.init_transactions(30)
 
     def begin(self) -> None:
@@ -63,6 +67,9 @@ class TransactionalFeed(Feed):
     def commit(self) -> None:
         self.flush()
         self._producer.commit_transaction(30)
+        for place, end in self._undecided:
+            super()._acknowledge(place, end)
+        self._undecided.clear()
 
     def abort(self) -> None:
         """Make sure that the records are in the log, then take them back: readers must step over them."""
@@ -71,3 +78,8 @@ class TransactionalFeed(Feed):
             self._producer.abort_transaction(30)
         except KafkaException as problem:
             raise RuntimeError(f"abort: {problem}") from problem
+        self._undecided.clear()
+
+    def _acknowledge(self, place: Place, end: int) -> None:
+        """Readers are not to see it before the transaction is committed."""
+        self._undecided.append((place, end))

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import psycopg
 
-from .feed import Feed
+from .feed import Feed, TransactionalFeed
 from .member import Member
 from .outgoing import outgoing
 from .recount import Log, recount
@@ -50,6 +50,12 @@ class Installation:
         """A producer whose acknowledged records are looked for in the log."""
         self._feeds.append(Feed(self._servers.brokers))
         return self._feeds[-1]
+
+    def new_transactional_feed(self) -> TransactionalFeed:
+        """The same; what it committed is looked for."""
+        feed = TransactionalFeed(self._servers.brokers)
+        self._feeds.append(feed)
+        return feed
 
     @property
     def brokers(self) -> str:
@@ -151,7 +157,7 @@ class Installation:
         """Partitions of which the log holds less than was acknowledged."""
         acknowledged = Counter[Place]()
         for feed in self._feeds:
-            acknowledged.update(feed.acknowledged)
+            acknowledged.update(dict(feed.acknowledged))
         return [f"{place}: {number} records were acknowledged, {len(log.get(place, ()))} are in the log"
                 for place, number in acknowledged.items() if len(log.get(place, ())) < number]
 
